@@ -1,0 +1,106 @@
+# make            the libraries and the header's check, in build/
+# make install    PREFIX=/usr/local DESTDIR=
+# make examples   examples-c/, built through pkg-config against a local install
+# make demo       all set-up, then a real program in the sandbox
+# make test       all set-up, then every test
+# make bench      the numbers of the README
+# make static    the static library alone, where TARGET's C compiler is missing
+# make header     takes the generated header over into include/
+
+PREFIX  ?= /usr/local
+DESTDIR ?=
+CC      ?= cc
+CARGO   ?= cargo
+# Empty: the machine's own.
+TARGET  ?=
+
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -1)
+SONAME  := libsandbox_spawn.so.0
+BUILD   := build$(if $(TARGET),/$(TARGET))
+OBJECT  := $(BUILD)/sandbox_spawn.o
+STATIC  := $(BUILD)/libsandbox_spawn.a
+SHARED  := $(BUILD)/libsandbox_spawn.so.$(VERSION)
+LOCAL   := $(CURDIR)/$(BUILD)/prefix
+RAW     := target/$(if $(TARGET),$(TARGET)/)release/libsandbox_spawn.a
+SOURCES := Cargo.toml Cargo.lock build.rs cbindgen.toml $(shell find src child -name '*.rs' -o -name Cargo.toml)
+CROSS   := $(if $(findstring aarch64,$(TARGET)),aarch64-linux-gnu-)
+# musl has no unwinder of its own: Rust's goes into the library. musl-gcc leaves out the table it looks in.
+MUSL    := $(findstring musl,$(TARGET))
+UNWIND  := $(if $(MUSL),$(shell rustc --print sysroot)/lib/rustlib/$(TARGET)/lib/self-contained/libunwind.a)
+EH_TABLE := -Wl,--eh-frame-hdr
+LINKER  := $(if $(MUSL),$(if $(CROSS),aarch64-linux-musl-gcc,musl-gcc),$(if $(CROSS),$(CROSS)gcc,$(CC)))
+LIBRARIES = $(shell cat $(BUILD)/native-libs)
+
+all: $(SHARED) $(STATIC) include/sandbox_spawn.h
+
+static: $(STATIC)
+
+# Each crate type by its own cargo rustc: an rlib beside it would turn link-time optimisation off.
+$(RAW) $(BUILD)/native-libs &: $(SOURCES)
+	@mkdir -p $(BUILD)
+	$(CARGO) rustc --release --lib --crate-type staticlib $(if $(TARGET),--target $(TARGET)) -- --print native-static-libs=$(CURDIR)/$(BUILD)/native-libs.all
+	tr ' ' '\n' < $(BUILD)/native-libs.all | grep -v -e '^-lc$$' -e '^-lgcc_s$$' -e '^-lunwind$$' | tr '\n' ' ' > $(BUILD)/native-libs
+	$(if $(MUSL),echo '$(EH_TABLE)' >> $(BUILD)/native-libs)
+
+$(OBJECT): $(RAW) tools/trim
+	tools/trim $(RAW) "$(UNWIND)" $@ "$(CROSS)"
+
+$(STATIC): $(OBJECT)
+	rm -f $@
+	$(CROSS)ar rcs $@ $<
+
+# rustc's own version script leaves no room for ours: the shared library is linked here.
+$(SHARED): $(OBJECT) tools/exports.map
+	$(LINKER) -shared -o $@ $< -Wl,-soname,$(SONAME) -Wl,--version-script=tools/exports.map -Wl,--gc-sections -Wl,-O1 \
+	    -Wl,-z,relro,-z,now,-z,nodelete,-z,defs -Wl,--as-needed $(LIBRARIES)
+	$(CROSS)strip $@
+	ln -sf $(notdir $@) $(BUILD)/$(SONAME)
+	ln -sf $(SONAME) $(BUILD)/libsandbox_spawn.so
+
+# The build script writes it into its own directory; which one is the newest, the tests check.
+header: $(RAW)
+	cp "$$(ls -t target/$(if $(TARGET),$(TARGET)/)release/build/sandbox-spawn-*/out/sandbox_spawn.h | head -1)" include/sandbox_spawn.h
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(PREFIX)/lib/pkgconfig
+	install -m 644 include/sandbox_spawn.h $(DESTDIR)$(PREFIX)/include/
+	install -m 644 $(STATIC) $(DESTDIR)$(PREFIX)/lib/
+	install -m 755 $(SHARED) $(DESTDIR)$(PREFIX)/lib/
+	ln -sf $(notdir $(SHARED)) $(DESTDIR)$(PREFIX)/lib/$(SONAME)
+	ln -sf $(SONAME) $(DESTDIR)$(PREFIX)/lib/libsandbox_spawn.so
+	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' -e 's|@LIBRARIES@|$(LIBRARIES)|' tools/sandbox_spawn.pc.in \
+	    > $(DESTDIR)$(PREFIX)/lib/pkgconfig/sandbox_spawn.pc
+
+# What the examples, tests and benchmarks are built against: the installed files, as a user has them.
+$(LOCAL)/lib/pkgconfig/sandbox_spawn.pc: $(SHARED) $(STATIC) include/sandbox_spawn.h tools/sandbox_spawn.pc.in
+	$(MAKE) --no-print-directory install PREFIX=$(LOCAL) DESTDIR= >/dev/null
+
+local: $(LOCAL)/lib/pkgconfig/sandbox_spawn.pc
+
+examples: local
+	PKG_CONFIG_PATH=$(LOCAL)/lib/pkgconfig $(MAKE) --no-print-directory -C examples-c
+
+setup:
+	tools/setup demo
+
+demo: setup
+	$(MAKE) --no-print-directory examples
+	examples-c/demo.sh
+
+test:
+	tools/setup test
+	$(MAKE) --no-print-directory local examples
+	tests/run
+
+bench:
+	tools/setup bench
+	$(MAKE) --no-print-directory local
+	PKG_CONFIG_PATH=$(LOCAL)/lib/pkgconfig $(MAKE) --no-print-directory -C benches run
+
+clean:
+	$(CARGO) clean
+	rm -rf build
+	$(MAKE) --no-print-directory -C examples-c clean
+	$(MAKE) --no-print-directory -C benches clean
+
+.PHONY: all static header install local examples setup demo test bench clean

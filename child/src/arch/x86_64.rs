@@ -1,0 +1,120 @@
+//! x86_64: the system call stub, the clone entries, the trampoline's first instruction, and the numbers that differ.
+//! Nothing outside this file and its sibling knows the architecture.
+
+use core::arch::{asm, naked_asm};
+
+/// # Safety
+/// The arguments must be what the system call `number` expects.
+#[inline(always)]
+pub unsafe fn syscall(number: usize, args: [usize; 6]) -> isize {
+    let result: isize;
+    // SAFETY: the kernel clobbers rcx and r11 and nothing else; the caller vouches for the arguments.
+    unsafe {
+        asm!("syscall", inlateout("rax") number as isize => result,
+            in("rdi") args[0], in("rsi") args[1], in("rdx") args[2],
+            in("r10") args[3], in("r8") args[4], in("r9") args[5],
+            lateout("rcx") _, lateout("r11") _, options(nostack));
+    }
+    result
+}
+
+/// `clone3`; the new task calls `entry(arg)` on the stack that `args` names and must not return.
+///
+/// # Safety
+/// `args` must be a filled `clone_args` of `size` bytes with a stack of its own.
+#[unsafe(naked)]
+pub unsafe extern "C" fn clone3(args: *const u8, size: usize, entry: extern "C" fn(*mut u8) -> !, arg: *mut u8) -> isize {
+    naked_asm!(
+        "mov r8, rcx",
+        "mov eax, 435",
+        "syscall",
+        "test rax, rax",
+        "jz 2f",
+        "ret",
+        "2:",
+        "xor ebp, ebp",
+        "mov rdi, r8",
+        "call rdx",
+        "ud2",
+    )
+}
+
+/// The older `clone`, for where a container's filter hides clone3.
+///
+/// # Safety
+/// `stack` must be the top of a stack of the new task's own; the id pointers must be writable where `flags` uses them.
+#[unsafe(naked)]
+pub unsafe extern "C" fn clone(flags: usize, stack: *mut u8, parent_tid: *mut i32, child_tid: *mut u32,
+                               entry: extern "C" fn(*mut u8) -> !, arg: *mut u8) -> isize {
+    naked_asm!(
+        "mov r10, rcx",
+        "mov eax, 56",
+        "syscall",
+        "test rax, rax",
+        "jz 2f",
+        "ret",
+        "2:",
+        "xor ebp, ebp",
+        "mov rdi, r9",
+        "call r8",
+        "ud2",
+    )
+}
+
+/// Unmaps the stack it stands on and ends the thread: no memory of it may be touched after the first call.
+///
+/// # Safety
+/// `address` and `length` must be the mapping that holds the calling thread's stack, used by nobody else.
+#[unsafe(naked)]
+pub unsafe extern "C" fn unmap_and_exit(address: *mut u8, length: usize) -> ! {
+    naked_asm!("mov eax, 11", "syscall", "xor edi, edi", "mov eax, 60", "syscall", "ud2")
+}
+
+/// Defines `_start` of the trampoline: hands the initial stack pointer to `$main`.
+#[macro_export]
+macro_rules! define_start {
+    ($main:path) => {
+        core::arch::global_asm!(
+            ".globl _start", "_start:", "xor ebp, ebp", "mov rdi, rsp", "and rsp, -16", "call {main}", "ud2",
+            main = sym $main
+        );
+    };
+}
+
+pub mod nr {
+    pub const RT_SIGACTION: usize = 13;
+    pub const RT_SIGPROCMASK: usize = 14;
+    pub const IOCTL: usize = 16;
+    pub const DUP3: usize = 292;
+    pub const GETPID: usize = 39;
+    pub const CLONE: usize = 56;
+    pub const EXECVE: usize = 59;
+    pub const EXIT: usize = 60;
+    pub const FCNTL: usize = 72;
+    pub const CLOSE: usize = 3;
+    pub const READ: usize = 0;
+    pub const LSEEK: usize = 8;
+    pub const MMAP: usize = 9;
+    pub const NANOSLEEP: usize = 35;
+    pub const GETPPID: usize = 110;
+    pub const CAPGET: usize = 125;
+    pub const CAPSET: usize = 126;
+    pub const RT_SIGTIMEDWAIT: usize = 128;
+    pub const SENDMSG: usize = 46;
+    pub const SETSID: usize = 112;
+    pub const PERSONALITY: usize = 135;
+    pub const PRCTL: usize = 157;
+    pub const GETTID: usize = 186;
+    pub const FUTEX: usize = 202;
+    pub const GETDENTS64: usize = 217;
+    pub const EXIT_GROUP: usize = 231;
+    pub const WAITID: usize = 247;
+    pub const OPENAT: usize = 257;
+    pub const PPOLL: usize = 271;
+    pub const SET_ROBUST_LIST: usize = 273;
+    pub const SIGNALFD4: usize = 289;
+    pub const EXECVEAT: usize = 322;
+    pub const PIDFD_SEND_SIGNAL: usize = 424;
+    pub const PIDFD_OPEN: usize = 434;
+    pub const CLOSE_RANGE: usize = 436;
+}

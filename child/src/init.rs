@@ -1,0 +1,176 @@
+//! The init that stays behind: PID 1 of the program's pid namespace, or a subreaper where it has none.
+//! Entered by the trampoline's op `Init`, in memory of its own. It reaps, forwards signals, ends when the host does,
+//! and reports the program's own end in the block, exactly; its own exit code merely follows that.
+
+use crate::arch::nr;
+use crate::plan::{Block, flag, state};
+use crate::sys::{self, PollFd, SigInfo};
+use crate::{meet, run};
+use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+
+const SFD_CLOEXEC: usize = 0o2_000_000;
+const CLONE_PIDFD: usize = 0x1000;
+
+/// Returns in the program's process; the init itself never does.
+pub fn split(block: &Block) -> Result<isize, i32> {
+    if block.flags & flag::SUBREAPER != 0 && sys::prctl(sys::PR_SET_CHILD_SUBREAPER, 1, 0) < 0 {
+        return Err(sys::EINVAL);
+    }
+    let all = u64::MAX;
+    let signals = sys::call(nr::SIGNALFD4, [usize::MAX, &raw const all as usize, 8, SFD_CLOEXEC, 0, 0]);
+    if signals < 0 {
+        return Err(-signals as i32);
+    }
+    meet::unregister();
+    // Nothing of the program's can read or trace its init, nor open what that still holds: from before there is one.
+    sys::prctl(sys::PR_SET_DUMPABLE, 0, 0);
+    let mut pidfd: i32 = -1;
+    let me = sys::call(nr::GETPID, [0; 6]);
+    // A plain fork of this small program; the kernel returns twice, each time in memory of its own.
+    let pid = sys::call(nr::CLONE, [CLONE_PIDFD | sys::SIGCHLD as usize, 0, &raw mut pidfd as usize, 0, 0, 0]);
+    if pid < 0 {
+        sys::prctl(sys::PR_SET_DUMPABLE, 1, 0);
+        meet::register(block);
+        return Err(-pid as i32);
+    }
+    if pid == 0 {
+        sys::prctl(sys::PR_SET_DUMPABLE, 1, 0);
+        meet::register(block);
+        // The init is one thread: here the signal means its process.
+        sys::prctl(sys::PR_SET_PDEATHSIG, sys::SIGKILL as usize, 0);
+        if sys::getppid() as isize != me {
+            sys::exit_group(run::DIED);
+        }
+        sys::close(signals as i32);
+        return Ok(0);
+    }
+    // The host knows the init's pidfd alone; the listener is to be taken out of the program.
+    let socket = block.slot(u64::from(block.socket_slot));
+    if socket >= 0 {
+        let _ = run::send_fd(socket, pidfd);
+    }
+    stay(block, pid as i32, pidfd, signals as i32)
+}
+
+fn stay(block: &Block, program: i32, pidfd: i32, signals: i32) -> ! {
+    sys::prctl(sys::PR_SET_NAME, c"sandbox-init".as_ptr() as usize, 0);
+    // The init holds nothing of the program's open.
+    let host = block.slot(u64::from(block.host_pidfd_slot));
+    close_all_but([host, pidfd, signals]);
+    loop {
+        let mut fds = [PollFd { fd: signals, events: sys::POLLIN, revents: 0 }, PollFd { fd: host, events: sys::POLLIN, revents: 0 }];
+        sys::poll(&mut fds, None);
+        let [signal, death] = fds;
+        if death.revents != 0 {
+            end_the_rest(block);
+            sys::exit_group(run::DIED);
+        }
+        if signal.revents != 0 {
+            take_signal(block, program, pidfd, signals);
+        }
+    }
+}
+
+/// Lowest first, as close_range wants them. Sorted by hand: the library's sort holds a path to a panic.
+fn close_all_but([a, b, c]: [i32; 3]) {
+    let (a, b) = (a.min(b), a.max(b));
+    let (b, c) = (b.min(c), b.max(c));
+    let (a, b) = (a.min(b), a.max(b));
+    let mut next = 0;
+    for fd in [a, b, c] {
+        if fd > next {
+            sys::close_range(next as usize, fd as usize - 1, 0);
+        }
+        next = next.max(fd + 1);
+    }
+    sys::close_range(next as usize, u32::MAX as usize, 0);
+}
+
+/// What the host queues instead of SIGKILL where that would leave the program's descendants to themselves: signal,
+/// si_code (SI_QUEUE), value. The program's end is then followed by that of all the rest.
+pub const END: (i32, i32, i32) = (64, -1, 0x454e_4421);
+
+fn number(info: &[u8], at: usize) -> Option<i32> {
+    match info.get(at..at + 4) {
+        Some(&[first, second, third, fourth]) => Some(i32::from_ne_bytes([first, second, third, fourth])),
+        _ => None,
+    }
+}
+
+fn take_signal(block: &Block, program: i32, pidfd: i32, signals: i32) {
+    let mut info = sys::Buffer::<128>::new(); // struct signalfd_siginfo: the number first
+    let info = info.filled(|at, size| sys::call(nr::READ, [signals as usize, at, size, 0, 0, 0]));
+    let Ok(info) = info else { return };
+    let (Some(signal), Some(code), Some(value)) = (number(info, 0), number(info, 8), number(info, 44)) else { return };
+    if (signal, code, value) == END {
+        sys::call(nr::PIDFD_SEND_SIGNAL, [pidfd as usize, sys::SIGKILL as usize, 0, 0, 0, 0]);
+        return;
+    }
+    if signal != sys::SIGCHLD {
+        sys::call(nr::PIDFD_SEND_SIGNAL, [pidfd as usize, signal as usize, 0, 0, 0, 0]);
+        return;
+    }
+    // Signals of one kind merge: take every one that has ended.
+    loop {
+        let mut ended = SigInfo::EMPTY;
+        if sys::waitid(sys::P_ALL, 0, &mut ended, sys::WEXITED | sys::WNOHANG | sys::WALL) < 0 || ended.pid == 0 {
+            return;
+        }
+        if ended.pid == program {
+            finish(block, &ended);
+        }
+    }
+}
+
+const CLD_EXITED: i32 = 1;
+
+fn finish(block: &Block, ended: &SigInfo) -> ! {
+    if block.state.load(Acquire) == state::RUNNING {
+        block.final_status.store(ended.status, Relaxed);
+        block.final_code.store(ended.code, Release);
+    }
+    if block.phase.load(Acquire) & meet::LEFT == 0 {
+        meet::leave(block);
+    }
+    end_the_rest(block);
+    sys::exit_group(if ended.code == CLD_EXITED { ended.status & 0xff } else { 128 + ended.status })
+}
+
+/// In a pid namespace the kernel does this. A subreaper ends its own children until no more come to it; none of them
+/// can be mistaken, because nobody else can reap one.
+fn end_the_rest(block: &Block) {
+    if block.flags & flag::SUBREAPER == 0 {
+        return;
+    }
+    loop {
+        let mut next = SigInfo::EMPTY;
+        if sys::waitid(sys::P_ALL, 0, &mut next, sys::WEXITED | sys::WNOHANG | sys::WALL) < 0 {
+            return;
+        }
+        if next.pid == 0 && !kill_children() {
+            return;
+        }
+    }
+}
+
+/// One round over /proc's list of this thread's children; false where there is no such list.
+fn kill_children() -> bool {
+    const AT_FDCWD: usize = -100isize as usize;
+    let list = sys::call(nr::OPENAT, [AT_FDCWD, c"/proc/thread-self/children".as_ptr() as usize, SFD_CLOEXEC, 0, 0, 0]);
+    if list < 0 {
+        return false;
+    }
+    let mut text = sys::Buffer::<1024>::new();
+    let text = text.filled(|at, size| sys::call(nr::READ, [list as usize, at, size, 0, 0, 0])).unwrap_or(&[]);
+    sys::close(list as i32);
+    for word in text.split(|&byte| byte == b' ') {
+        let Some(pid) = run::decimal(word) else { continue };
+        let pidfd = sys::call(nr::PIDFD_OPEN, [pid, 0, 0, 0, 0, 0]);
+        if pidfd >= 0 {
+            sys::call(nr::PIDFD_SEND_SIGNAL, [pidfd as usize, sys::SIGKILL as usize, 0, 0, 0, 0]);
+            sys::close(pidfd as i32);
+        }
+    }
+    sys::sleep_ms(1);
+    true
+}

@@ -1,0 +1,19 @@
+//! The child: a tiny interpreter of plans, between clone and exec.
+//!
+//! It is linked into the library, where it runs on a stack of its own in memory shared with the host, and built a
+//! second time as the trampoline, a static program that finishes a plan in an address space of its own.
+//! Because it shares memory and thread-local storage with the host it makes raw system calls only: no libc, no
+//! allocation, no lock, no panic, no formatting. It reads the plan and writes the one block it is given.
+#![no_std]
+#![deny(unsafe_op_in_unsafe_fn)]
+
+#[cfg_attr(target_arch = "x86_64", path = "arch/x86_64.rs")]
+#[cfg_attr(target_arch = "aarch64", path = "arch/aarch64.rs")]
+pub mod arch;
+
+pub mod init;
+pub mod keeper;
+pub mod meet;
+pub mod plan;
+pub mod run;
+pub mod sys;

@@ -1,0 +1,63 @@
+//! Where host and child meet: one futex word, `Block::phase`.
+//!
+//! RUNNING set: the child runs, the host may sleep on the word. RUNNING clear: the child stands at the gate and
+//! sleeps until the host sets it again. 0 or LEFT: the child is in this memory no more, by exec or by death; the
+//! kernel itself wrote that and woke the sleeper: 0 as the CLONE_CHILD_CLEARTID word of a child in shared memory,
+//! LEFT as the robust futex of one with memory of its own (there CLEARTID is not written). That is why RUNNING and
+//! LEFT have the values of FUTEX_WAITERS and FUTEX_OWNER_DIED, and the low bits hold the child's thread id.
+//! An answer is a compare-and-exchange, so it can't undo what the kernel wrote.
+
+use crate::arch::nr;
+use crate::plan::{Block, Robust, gate};
+use crate::run;
+use crate::sys;
+use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use core::mem::offset_of;
+
+pub const RUNNING: u32 = 0x8000_0000;
+pub const LEFT: u32 = 0x4000_0000;
+/// The low bits of a child whose word is not a robust futex.
+pub const SHARED: u32 = 1;
+/// A child with memory of its own that has not yet registered its word.
+pub const UNBORN: u32 = RUNNING;
+
+/// Called by the child: stand at the gate until the host answers. A host that died will not: looked for now and then,
+/// but not under a caller's filter, where the death signal alone must do.
+pub fn arrive(block: &Block, gate: u32) {
+    block.gate.store(gate, Relaxed);
+    let waiting = block.phase.load(Relaxed) & !RUNNING;
+    block.phase.store(waiting, Release);
+    sys::futex_wake(&block.phase);
+    let moment = sys::Timespec { seconds: 0, nanoseconds: 100_000_000 };
+    let patience = (gate != gate::LISTENER).then_some(&moment);
+    while block.phase.load(Acquire) == waiting {
+        sys::futex_wait(&block.phase, waiting, patience);
+        if patience.is_some() && block.phase.load(Acquire) == waiting && run::parent_is_gone(block) {
+            sys::exit_group(run::DIED);
+        }
+    }
+}
+
+/// Makes the word a robust futex of the calling thread: the kernel will write LEFT and wake the host.
+pub fn register(block: &Block) {
+    let robust = &block.robust;
+    let head = &raw const *robust as usize;
+    let entry = head + offset_of!(Robust, entry_next);
+    robust.list_next.store(entry as u64, Relaxed);
+    robust.futex_offset.store((block.phase.as_ptr() as usize).wrapping_sub(entry) as u64, Relaxed);
+    robust.pending.store(0, Relaxed);
+    robust.entry_next.store(head as u64, Relaxed);
+    block.phase.store(RUNNING | sys::gettid(), Release);
+    sys::call(nr::SET_ROBUST_LIST, [head, 3 * size_of::<usize>(), 0, 0, 0, 0]);
+}
+
+/// Takes the word off the calling thread again, for a child of it to register.
+pub fn unregister() {
+    sys::call(nr::SET_ROBUST_LIST, [0, 3 * size_of::<usize>(), 0, 0, 0, 0]);
+}
+
+/// Says itself what the kernel might say late, or not at all: that no more is to be expected of the child.
+pub fn leave(block: &Block) {
+    block.phase.store(LEFT, Release);
+    sys::futex_wake(&block.phase);
+}

@@ -1,0 +1,213 @@
+//! The plan's format: one position-independent block that the host fills and the child interprets.
+//! Offsets count from the block's first byte, so the same bytes mean the same in the host's memory and in the
+//! trampoline's. Nothing here does anything.
+
+use core::sync::atomic::{AtomicI32, AtomicU32, AtomicU64};
+
+/// What an op does. `Call` covers whatever is one system call; the others need a loop, a second look or a wait.
+#[repr(u32)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Code {
+    /// One system call: `number`, `args` by their `kinds`, the result kept in `out`.
+    Call = 1,
+    /// Every signal to its default disposition.
+    ResetSignals = 2,
+    /// PR_SET_PDEATHSIG `args[0]`, then the look whether the parent is still there.
+    DeathSignal = 3,
+    /// Stop until the host answers; `args[0]` is the `Gate`.
+    Gate = 4,
+    /// Move the fd in slot `args[0]` off every number of the list at offset `args[1]`, `args[2]` long.
+    MoveOff = 5,
+    /// Every fd from `args[0]` up becomes close-on-exec.
+    CloseFrom = 6,
+    /// Add `args[0]` to the personality.
+    AddPersonality = 7,
+    /// Force the speculation misfeature `args[0]` off, where this processor has it.
+    Speculation = 8,
+    /// Go on in the trampoline: its program is in slot `args[0]`, this block in slot `args[1]`.
+    Enter = 9,
+    /// Call the host's function `args[0]` with `args[1]` (in a copy of the host's memory only).
+    Callback = 10,
+    /// Stay behind as the init of what follows: the rest of the plan runs in a new process.
+    Init = 11,
+    /// execve of each of the block's paths, or of slot `args[0]`.
+    Exec = 12,
+    /// Fail with errno `args[0]`: an injected fault.
+    Fail = 13,
+    /// The fd in slot `args[0]` becomes number `args[1]`, open across exec; an empty slot keeps what is there.
+    Place = 14,
+    /// setsid; where `args[0]` is 0, only if the host passed a terminal in.
+    Session = 15,
+    /// Slot `args[0]` becomes empty.
+    Forget = 16,
+    /// Hold the listener in slot `args[0]` for the host to take; with SEND_LISTENER, send it through the socket.
+    Handoff = 17,
+}
+
+/// What an argument of a `Call` is.
+pub mod kind {
+    pub const VALUE: u8 = 0;
+    pub const OFFSET: u8 = 1;
+    pub const SLOT: u8 = 2;
+}
+
+/// No slot, no tolerated failure.
+pub const NONE: u8 = u8::MAX;
+
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Op {
+    pub code: Code,
+    pub stage: u32,
+    pub index: u32,
+    pub number: u32,
+    pub kinds: [u8; 6],
+    /// The slot that takes the result, or `NONE`.
+    pub out: u8,
+    /// The bit of `Block::left_out` that a failure for want of the feature sets instead of failing, or `NONE`.
+    pub optional: u8,
+    pub args: [u64; 6],
+}
+
+/// Why a child stands at the gate.
+pub mod gate {
+    pub const READY: u32 = 1;
+    pub const PAUSED: u32 = 2;
+    /// Under the caller's filter: nothing but the futex may be called.
+    pub const LISTENER: u32 = 3;
+    pub const TRACE: u32 = 4;
+    /// The host maps the ids of the child's user namespace.
+    pub const MAPS: u32 = 5;
+}
+
+/// How far the child has come.
+pub mod state {
+    pub const RUNNING: u32 = 0;
+    /// `failed_op` and `errno` hold.
+    pub const FAILED: u32 = 1;
+    /// Between the host's memory and the trampoline's.
+    pub const ENTERING: u32 = 2;
+}
+
+/// Where the trampoline maps the block: known beforehand, so that filters can name addresses in it.
+pub const TRAMPOLINE_ADDRESS: usize = 0x10_0000_0000;
+
+pub const MAGIC: u32 = 0x5342_5831;
+
+/// The kernel's `struct robust_list_head` with room for one entry.
+#[repr(C)]
+pub struct Robust {
+    pub list_next: AtomicU64,
+    pub futex_offset: AtomicU64,
+    pub pending: AtomicU64,
+    pub entry_next: AtomicU64,
+}
+
+/// The head of the block; ops, slots and data follow at the offsets it names. The host fills it before the child
+/// exists; afterwards each side writes the atomics alone.
+#[repr(C)]
+pub struct Block {
+    pub magic: u32,
+    pub length: u32,
+    /// The futex word on which host and child meet: see `meet`.
+    pub phase: AtomicU32,
+    /// The keeper thread's CLONE_CHILD_CLEARTID word: 0 once it no longer stands on its stack.
+    pub keeper: AtomicU32,
+    /// 1 once the child waits for its keeper to end; the keeper sleeps on it.
+    pub armed: AtomicU32,
+    pub state: AtomicU32,
+    /// The op being run: how far a child that was killed had come.
+    pub progress: AtomicU32,
+    pub errno: AtomicI32,
+    pub gate: AtomicU32,
+    pub flags: u32,
+    /// The calling thread's signal mask, for a child that keeps it.
+    pub mask: u64,
+    /// The options that were asked for, could be missing, and are.
+    pub left_out: AtomicU64,
+    /// What the clone gave: the child's pid or -errno (0: not yet), and its pidfd.
+    pub clone_result: AtomicU32,
+    pub clone_pidfd: AtomicI32,
+    /// The init's report of its program: waitid's si_code and si_status. 0: not ended, or not known.
+    pub final_code: AtomicI32,
+    pub final_status: AtomicI32,
+    /// getppid as the child should see it; 0 where it can't (a pid namespace of its own).
+    pub parent_pid: i32,
+    pub ops: u32,
+    pub ops_count: u32,
+    pub slots: u32,
+    pub slots_count: u32,
+    pub argv: u32,
+    pub envp: u32,
+    pub paths: u32,
+    pub paths_count: u32,
+    /// A pidfd of the host, or `NONE`.
+    pub host_pidfd_slot: u32,
+    /// The child's end of the hand-off's socket, or `NONE`.
+    pub socket_slot: u32,
+    pub _pad: u32,
+    pub robust: Robust,
+}
+
+/// Where `Block::mask` lies.
+pub const MASK_OFFSET: u32 = core::mem::offset_of!(Block, mask) as u32;
+
+pub mod flag {
+    /// The clone is made by a keeper thread; the child waits for the end of it.
+    pub const KEEPER: u32 = 1;
+    /// The child's memory is its own from the start: no CLONE_CHILD_CLEARTID, but a robust futex.
+    pub const OWN_MEMORY: u32 = 2;
+    /// The init was not given a pid namespace: it is a subreaper, and ends what is left itself.
+    pub const SUBREAPER: u32 = 4;
+    /// A terminal is among the fds passed in.
+    pub const TERMINAL: u32 = 8;
+    /// A filter would not let the child sleep: a busy program file is not tried again.
+    pub const NO_SLEEP: u32 = 16;
+    /// The host may not take the listener out of the child: the child sends it.
+    pub const SEND_LISTENER: u32 = 32;
+}
+
+impl Block {
+    fn at<T>(&self, offset: u32, index: u32) -> *mut T {
+        (&raw const *self).cast::<u8>().wrapping_add(offset as usize).cast::<T>().cast_mut().wrapping_add(index as usize)
+    }
+
+    /// The address that an offset stands for in this address space.
+    pub fn address(&self, offset: u64) -> usize {
+        (&raw const *self) as usize + offset as usize
+    }
+
+    pub fn op(&self, index: u32) -> &Op {
+        // SAFETY: the host laid `ops_count` ops at `ops`, aligned, and changes none while a child lives.
+        unsafe { &*self.at::<Op>(self.ops, index) }
+    }
+
+    pub fn slot(&self, slot: u64) -> i32 {
+        // SAFETY: the host laid `slots_count` numbers at `slots`; only the child touches them once it exists.
+        if slot < u64::from(self.slots_count) { unsafe { *self.at::<i32>(self.slots, slot as u32) } } else { -1 }
+    }
+
+    pub fn set_slot(&self, slot: u64, fd: i32) {
+        if slot < u64::from(self.slots_count) {
+            // SAFETY: as in `slot`.
+            unsafe { *self.at::<i32>(self.slots, slot as u32) = fd }
+        }
+    }
+
+    /// A NULL-terminated array of offsets that becomes one of pointers where it lies: once, just before exec.
+    ///
+    /// # Safety
+    /// `offset` must be such an array, not yet resolved in this address space.
+    pub unsafe fn resolve(&self, offset: u32) -> *const usize {
+        let array = self.at::<u64>(offset, 0);
+        let mut entry = array;
+        // SAFETY: the host ended the array with a zero, and an offset is never zero (the head lies there).
+        unsafe {
+            while *entry != 0 {
+                *entry = self.address(*entry) as u64;
+                entry = entry.add(1);
+            }
+        }
+        array.cast()
+    }
+}

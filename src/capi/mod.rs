@@ -1,0 +1,19 @@
+//! The C interface: one file a noun. A function here checks its pointers, converts, calls one thing inside and reports;
+//! what a person reads in the header stands here.
+
+pub mod child;
+pub mod cmd;
+pub mod error;
+pub mod filter;
+mod guard;
+pub mod supervisor;
+
+pub use crate::cmd::sandbox_stdio;
+pub use crate::error::sandbox_stage;
+pub use crate::options::{sandbox_left_out, sandbox_option, sandbox_speculation};
+pub use crate::process::{sandbox_cause, sandbox_fd, sandbox_fds, sandbox_status, sandbox_status_kind};
+pub use crate::seccomp::bpf::sandbox_syscall;
+pub use crate::seccomp::filter::{sandbox_arg, sandbox_cmp, sandbox_filter_flag};
+pub use crate::seccomp::preset::sandbox_deny;
+pub use crate::confine::namespace::sandbox_ns;
+pub use crate::probe::sandbox_features;

@@ -1,0 +1,56 @@
+//! Passed fds, and the closing of all others. Any overlap of numbers works: every source first moves off every target.
+
+use crate::cmd::Cmd;
+use crate::confine::stdio;
+use crate::error::{Result, Stage};
+use crate::options::Opt;
+use crate::plan::{Builder, Source};
+use sandbox_child::plan::Code;
+use std::os::fd::AsRawFd;
+
+const STAGE: Stage = Stage::SANDBOX_STAGE_FD;
+
+pub fn is_passed(cmd: &Cmd, target: usize) -> bool {
+    cmd.passed.iter().any(|(_, taken)| usize::try_from(*taken) == Ok(target))
+}
+
+pub fn move_off(cmd: &Cmd, plan: &mut Builder) -> Result<()> {
+    let mut targets = vec![0, 1, 2];
+    targets.extend(cmd.passed.iter().map(|(_, target)| *target));
+    let list = plan.numbers(&targets, |target| target.to_ne_bytes().to_vec());
+    let mut move_off = |source, index, text: String| -> Result<()> {
+        let slot = plan.slot(source)?;
+        plan.op(STAGE, index, Code::MoveOff, [slot.into(), list.into(), targets.len() as u64], text);
+        Ok(())
+    };
+    if cmd.passed.is_empty() {
+        return Ok(()); // sources are above 2
+    }
+    for (target, stream) in cmd.stdio.iter().enumerate() {
+        if !is_passed(cmd, target) {
+            move_off(stdio::source(target, stream), 0, format!("what fd {target} is made of, off the passed numbers"))?;
+        }
+    }
+    if let Some(fd) = &cmd.exec_fd {
+        move_off(Source::Command(fd.as_raw_fd()), 0, "the program's fd, off the passed numbers".to_owned())?;
+    }
+    for (index, (fd, target)) in cmd.passed.iter().enumerate() {
+        move_off(Source::Command(fd.as_raw_fd()), index, format!("what fd {target} is made of, off the passed numbers"))?;
+    }
+    Ok(())
+}
+
+pub fn close(cmd: &Cmd, plan: &mut Builder) -> Result<()> {
+    if cmd.options.is_on(Opt::SANDBOX_OPT_CLOSE_FDS) {
+        plan.op(STAGE, cmd.passed.len(), Code::CloseFrom, [3, 0, 0], "every other fd closes at exec");
+    }
+    Ok(())
+}
+
+pub fn place(cmd: &Cmd, plan: &mut Builder) -> Result<()> {
+    for (index, (fd, target)) in cmd.passed.iter().enumerate() {
+        let slot = plan.slot(Source::Command(fd.as_raw_fd()))?;
+        plan.op(STAGE, index, Code::Place, [slot.into(), target.cast_unsigned().into(), 0], format!("fd {target}: passed in"));
+    }
+    Ok(())
+}

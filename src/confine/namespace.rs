@@ -1,0 +1,162 @@
+//! Namespaces of the child's own: made by the clone itself, but for time's. A user namespace's ids are mapped by the
+//! host while the child stands at a gate.
+
+use crate::cmd::Cmd;
+use crate::error::{Error, Result, Stage};
+use crate::plan::{Arg, Builder, Source};
+use sandbox_child::plan::{Code, gate};
+use std::io::ErrorKind;
+use std::path::Path;
+
+/// Namespaces, the kernel's values (CLONE_NEW*).
+#[repr(C)]
+#[allow(non_camel_case_types)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum sandbox_ns {
+    SANDBOX_NS_TIME = 0x80,
+    SANDBOX_NS_MOUNT = 0x0002_0000,
+    SANDBOX_NS_CGROUP = 0x0200_0000,
+    SANDBOX_NS_UTS = 0x0400_0000,
+    SANDBOX_NS_IPC = 0x0800_0000,
+    SANDBOX_NS_USER = 0x1000_0000,
+    SANDBOX_NS_PID = 0x2000_0000,
+    SANDBOX_NS_NET = 0x4000_0000,
+}
+
+pub use sandbox_ns as Ns;
+
+pub const ALL: [Ns; 8] = [
+    Ns::SANDBOX_NS_USER,
+    Ns::SANDBOX_NS_PID,
+    Ns::SANDBOX_NS_MOUNT,
+    Ns::SANDBOX_NS_NET,
+    Ns::SANDBOX_NS_UTS,
+    Ns::SANDBOX_NS_IPC,
+    Ns::SANDBOX_NS_CGROUP,
+    Ns::SANDBOX_NS_TIME,
+];
+
+/// One line of a uid_map or gid_map.
+#[derive(Clone, Copy, Debug)]
+pub struct Map {
+    pub inside: u32,
+    pub outside: u32,
+    pub count: u32,
+}
+
+impl Cmd {
+    pub fn has(&self, namespace: Ns) -> bool {
+        self.namespaces & namespace as u64 != 0
+    }
+}
+
+/// Those that clone makes.
+pub fn clone_flags(cmd: &Cmd) -> u64 {
+    cmd.namespaces & !(Ns::SANDBOX_NS_TIME as u64)
+}
+
+pub fn check(namespaces: u64) -> Result<u64> {
+    let known = ALL.iter().fold(0, |all, ns| all | *ns as u64);
+    if namespaces & !known != 0 {
+        return Err(Error::setup(libc::EINVAL, format!("namespaces {namespaces:#x}")));
+    }
+    Ok(namespaces)
+}
+
+/// "user, pid, net"
+pub fn names(namespaces: u64) -> String {
+    let named = ALL.iter().filter(|ns| namespaces & **ns as u64 != 0);
+    named.map(|ns| format!("{ns:?}").replace("SANDBOX_NS_", "").to_lowercase()).collect::<Vec<_>>().join(", ")
+}
+
+/// In a pid namespace of its own the child can't see its parent: it watches a pidfd of the host.
+pub fn watch(cmd: &Cmd, plan: &mut Builder) -> Result<()> {
+    if cmd.has(Ns::SANDBOX_NS_PID) {
+        plan.slot(Source::Host)?;
+    }
+    Ok(())
+}
+
+pub fn map(cmd: &Cmd, plan: &mut Builder) -> Result<()> {
+    if cmd.has(Ns::SANDBOX_NS_USER) {
+        let text = format!("held at the gate while the host maps uids {} and gids {}", shown(&uids(cmd)), shown(&gids(cmd)));
+        plan.op(Stage::SANDBOX_STAGE_USERNS, 0, Code::Gate, [gate::MAPS.into(), 0, 0], text);
+    } else if !cmd.uid_maps.is_empty() || !cmd.gid_maps.is_empty() {
+        return Err(Error::new(Stage::SANDBOX_STAGE_USERNS, 0, libc::EINVAL, "an id map without a user namespace of its own"));
+    }
+    Ok(())
+}
+
+/// Takes effect at exec.
+pub fn time(cmd: &Cmd, plan: &mut Builder) -> Result<()> {
+    if cmd.has(Ns::SANDBOX_NS_TIME) {
+        plan.call(Stage::SANDBOX_STAGE_CLONE, 1, libc::SYS_unshare, &[Arg::Value(Ns::SANDBOX_NS_TIME as u64)], "a time namespace");
+    }
+    Ok(())
+}
+
+fn own(id: u32) -> Vec<Map> {
+    vec![Map { inside: id, outside: id, count: 1 }]
+}
+
+fn uids(cmd: &Cmd) -> Vec<Map> {
+    // SAFETY: no pointers.
+    if cmd.uid_maps.is_empty() { own(unsafe { libc::geteuid() }) } else { cmd.uid_maps.clone() }
+}
+
+fn gids(cmd: &Cmd) -> Vec<Map> {
+    // SAFETY: no pointers.
+    if cmd.gid_maps.is_empty() { own(unsafe { libc::getegid() }) } else { cmd.gid_maps.clone() }
+}
+
+fn shown(maps: &[Map]) -> String {
+    let one = |map: &Map| match map.count {
+        1 => format!("{} to {}", map.outside, map.inside),
+        count => format!("{} to {} ({count})", map.outside, map.inside),
+    };
+    maps.iter().map(one).collect::<Vec<_>>().join(", ")
+}
+
+/// Writes the maps, the child at the gate. setgroups is denied first where gid_map asks for that (CVE-2014-8989).
+pub fn write_maps(cmd: &Cmd, pid: libc::pid_t) -> Result<()> {
+    let child = Path::new("/proc").join(pid.to_string());
+    let lines = |maps: &[Map]| maps.iter().map(|map| format!("{} {} {}\n", map.inside, map.outside, map.count)).collect::<String>();
+    write(&child, "uid_map", &lines(&uids(cmd)))?;
+    if !may_set_groups() {
+        write(&child, "setgroups", "deny")?;
+    }
+    write(&child, "gid_map", &lines(&gids(cmd)))
+}
+
+fn write(child: &Path, file: &str, text: &str) -> Result<()> {
+    std::fs::write(child.join(file), text).map_err(|error| {
+        let errno = error.raw_os_error().unwrap_or(libc::EIO);
+        let hint = match error.kind() {
+            ErrorKind::PermissionDenied => "an ordinary user maps its own id alone; a container's profile or AppArmor may forbid even that",
+            ErrorKind::InvalidInput => "ids that overlap, or do not exist outside",
+            _ => "",
+        };
+        Error::new(Stage::SANDBOX_STAGE_USERNS, 0, errno, format!("{file} {:?}", text.trim_end())).hint(hint)
+    })
+}
+
+/// CAP_SETGID: only then may gid_map be written with setgroups left allowed.
+fn may_set_groups() -> bool {
+    const CAP_SETGID: u32 = 6;
+    let status = std::fs::read_to_string("/proc/thread-self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+    line.and_then(|line| u64::from_str_radix(line.trim(), 16).ok()).is_some_and(|caps| caps >> CAP_SETGID & 1 == 1)
+}
+
+/// What a refused clone's message adds.
+pub fn hint(namespaces: u64, errno: i32) -> &'static str {
+    match errno {
+        libc::EPERM | libc::EACCES if namespaces & Ns::SANDBOX_NS_USER as u64 != 0 => {
+            "user namespaces are not allowed here: a sysctl, AppArmor, or a container's profile"
+        }
+        libc::EPERM if namespaces != 0 => "without a user namespace of its own this needs CAP_SYS_ADMIN",
+        libc::ENOSPC => "the limit of nested or of all namespaces is reached (sysctl user.max_*_namespaces)",
+        libc::EAGAIN => "the limit of processes is reached (RLIMIT_NPROC, pids.max)",
+        _ => "",
+    }
+}

@@ -1,0 +1,32 @@
+//! sandbox-spawn: posix_spawn for sandboxes. The map of the house:
+//!
+//! - `capi` is the door: `extern "C"` functions that check pointers, convert, call and report;
+//! - `cmd` is what the caller asked for, `options` the table of its scalar knobs;
+//! - `plan` compiles it, with one file a kind in `confine`, into a flat list of ops: the order is one list there;
+//! - `launch` clones, answers at the gate, and tells the outcome; `block`, `memory`, `streams` and `trampoline` make
+//!   what one spawn needs;
+//! - `process` is the running child, `notify` answers the system calls that its filter asks about;
+//! - the crate `sandbox-child` is the other side: the interpreter of plans, which runs between clone and exec.
+//!
+//! The library prints nothing, aborts nothing and starts no thread that outlives a call. Its only state outside of
+//! handles is a few spare stacks, in `memory`.
+
+mod block;
+pub mod capi;
+mod cmd;
+mod confine;
+mod error;
+mod fd;
+mod handoff;
+mod launch;
+mod memory;
+mod notify;
+mod options;
+mod plan;
+mod probe;
+mod process;
+mod seccomp;
+mod streams;
+#[doc(hidden)]
+pub mod testing;
+mod trampoline;

@@ -1,0 +1,299 @@
+//! The compiler's end: the one ordered list of what a child does, and the plan that follows from it.
+//! A plan is immutable and holds no address: it can be spawned many times, from many threads at once.
+
+use crate::cmd::Cmd;
+use crate::confine::{cwd, death, exec, fds, filter, gate, init, keyring, memory, namespace, network, oom, privilege, process, rlimit, session, signal, stdio, trace};
+use crate::error::{Error, Result, Stage, quoted};
+use crate::memory::USUAL_STACK;
+use sandbox_child::plan::{Block, Code, NONE, Op, gate as gate_of, kind};
+use std::ffi::CStr;
+use std::os::fd::RawFd;
+
+/// What compiles to ops, and what the child must leave its host's memory for.
+pub enum Part {
+    /// Runs where the child is.
+    Any(fn(&Cmd, &mut Builder) -> Result<()>),
+    /// The border: what follows runs in an address space of its own, if the command asks for any of it.
+    OwnMemory,
+}
+
+/// The order in which a child loses its privileges, with the reasons. All that needs a privilege comes before what
+/// takes it away; all that needs an fd before the fds close; what could stop the child's own steps comes last.
+pub const ORDER: &[Part] = &[
+    // No disposition of the host's may decide what a signal does to the child.
+    Part::Any(signal::reset),
+    Part::Any(namespace::watch),
+    // From here on a host that dies leaves nothing behind.
+    Part::Any(death::arm),
+    // Without a map a user namespace lets nothing be done.
+    Part::Any(namespace::map),
+    // With the capabilities of the new namespaces, before an exec takes them.
+    Part::Any(network::loopback),
+    Part::Any(namespace::time),
+    // The host looks at a child that is confined by its namespaces and has run nothing.
+    Part::Any(gate::ready),
+    // The child's own file below /proc, while there is the host's /proc.
+    Part::Any(oom::open),
+    Part::Any(keyring::join),
+    // The caller's function needs the host's memory (a copy of it): with an init, before that is left.
+    Part::Any(exec::pre_exec_before_init),
+    Part::OwnMemory,
+    Part::Any(oom::write),
+    Part::Any(memory::deny_write_execute),
+    // What follows is the program's alone, not its init's.
+    Part::Any(init::split),
+    // Before the terminal is made the session's.
+    Part::Any(session::start),
+    Part::Any(process::set),
+    // Streams and passed fds, while what they are made of is open.
+    Part::Any(fds::move_off),
+    Part::Any(fds::close),
+    Part::Any(stdio::place),
+    Part::Any(fds::place),
+    Part::Any(session::terminal),
+    Part::Any(cwd::change),
+    // After all that could meet a limit, before the privilege to raise one is gone.
+    Part::Any(rlimit::set),
+    Part::Any(privilege::drop),
+    // The caller's own code, confined by all of the above.
+    Part::Any(exec::pre_exec),
+    // A change of identity cleared it.
+    Part::Any(death::rearm),
+    // The tracer sees the program's steps alone.
+    Part::Any(trace::gate),
+    // Pending signals arrive now, to default dispositions.
+    Part::Any(signal::unblock),
+    // Filters last: they may forbid any of the above. The one that notifies is the last of them.
+    Part::Any(filter::load),
+    Part::Any(exec::exec),
+];
+
+/// An argument of a system call.
+#[derive(Clone, Copy)]
+pub enum Arg {
+    Value(u64),
+    /// Data of the plan's, by its offset.
+    Data(u32),
+    /// The fd in a slot.
+    Slot(u8),
+}
+
+impl From<i64> for Arg {
+    fn from(value: i64) -> Self {
+        Arg::Value(value.cast_unsigned())
+    }
+}
+
+/// Where the fd of a slot comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// The command's own, open as long as the command.
+    Command(RawFd),
+    /// The child's end of a standard stream, made for each spawn.
+    Stdio(usize),
+    /// A pidfd of the host.
+    Host,
+    /// The trampoline's program.
+    Trampoline,
+    /// The block's memory.
+    Memory,
+    /// An earlier op's result.
+    Op,
+    /// The child's end of the socket that the listener goes through where the host can't take it; mostly none.
+    Handoff,
+}
+
+#[derive(Clone, Debug)]
+pub struct Plan {
+    pub ops: Vec<Op>,
+    /// What each op does, for `explain` and for messages.
+    pub texts: Vec<String>,
+    /// Begins right behind the block's head.
+    pub data: Vec<u8>,
+    pub slots: Vec<Source>,
+    pub argv: u32,
+    pub exec: exec::Program,
+    pub death_signal: i32,
+    /// The child copies the host's memory.
+    pub copies_memory: bool,
+    /// The child ends in the trampoline.
+    pub enters: bool,
+    pub has_init: bool,
+    /// CLONE_NEW* of the clone.
+    pub namespaces: u64,
+    pub stack_size: usize,
+    /// In the order of loading.
+    pub filters: Vec<filter::Loaded>,
+}
+
+pub struct Builder {
+    plan: Plan,
+    before_border: bool,
+    /// The slot of a file that one part opens and a later one uses.
+    pub open_file: Option<u8>,
+}
+
+impl Plan {
+    pub fn compile(cmd: &Cmd) -> Result<Plan> {
+        init::check(cmd)?;
+        let has_init = init::is_asked(cmd);
+        let copies_memory = cmd.pre_exec.is_some();
+        let enters = has_init || (!copies_memory && (oom::is_asked(cmd) || memory::is_asked(cmd)));
+        let plan = Plan {
+            ops: Vec::new(),
+            texts: Vec::new(),
+            data: Vec::new(),
+            slots: Vec::new(),
+            argv: 0,
+            exec: exec::Program::default(),
+            death_signal: death::signal(cmd),
+            copies_memory,
+            enters,
+            has_init,
+            namespaces: namespace::clone_flags(cmd),
+            stack_size: if copies_memory { 1 << 20 } else { USUAL_STACK },
+            filters: Vec::new(),
+        };
+        let mut builder = Builder { plan, before_border: true, open_file: None };
+        for part in ORDER {
+            match part {
+                Part::Any(compile) => compile(cmd, &mut builder)?,
+                Part::OwnMemory => builder.border()?,
+            }
+        }
+        Ok(builder.plan)
+    }
+
+    /// The op's stage, index and text, as an error with `errno`.
+    pub fn failure(&self, op: usize, errno: i32) -> Error {
+        match (self.ops.get(op), self.texts.get(op)) {
+            (Some(op), Some(text)) => Error::at(op.stage, op.index, errno, text),
+            _ => Error::setup(libc::EINVAL, "a plan without an end"),
+        }
+    }
+
+    pub fn is_traced(&self) -> bool {
+        self.ops.iter().any(|op| op.code == Code::Gate && op.args.first() == Some(&gate_of::TRACE.into()))
+    }
+
+    /// What would be done, in order: one line an op, in the words of its messages.
+    pub fn explain(&self, cmd: &Cmd) -> String {
+        let mut text = format!("run {}", quoted(&cmd.program));
+        for arg in &cmd.args {
+            text += &format!(" {}", quoted(arg));
+        }
+        text += &format!("\n  host: clone3 {}\n", self.clone_text());
+        let mut place = if self.copies_memory { "a copy of the host's memory" } else { "the host's memory, on its own stack" };
+        for (position, (op, what)) in self.ops.iter().zip(&self.texts).enumerate() {
+            if !place.is_empty() {
+                text += &format!("  child, in {place}:\n");
+                place = "";
+            }
+            let step = format!("{}[{}]", stage_name(op.stage), op.index);
+            text += &format!("  {position:>4}  {step:<14}  {what}\n");
+            match op.code {
+                Code::Enter => place = "memory of its own",
+                Code::Init => place = "a process of its own, under the init",
+                _ => {}
+            }
+        }
+        text
+    }
+
+    fn clone_text(&self) -> String {
+        let memory = if self.copies_memory { "" } else { "CLONE_VM, CLONE_CHILD_CLEARTID, " };
+        let namespaces = if self.namespaces == 0 { String::new() } else { format!(", new namespaces: {}", namespace::names(self.namespaces)) };
+        format!("{memory}CLONE_PIDFD, CLONE_CLEAR_SIGHAND, all signals blocked{namespaces}")
+    }
+}
+
+fn stage_name(stage: u32) -> &'static str {
+    crate::error::stage_name(stage).to_str().unwrap_or("unknown")
+}
+
+impl Builder {
+    pub fn plan(&mut self) -> &mut Plan {
+        &mut self.plan
+    }
+
+    /// True where what is being compiled runs before the child leaves its host's memory, or never leaves it.
+    pub fn is_before_border(&self) -> bool {
+        self.before_border
+    }
+
+    pub fn op(&mut self, stage: Stage, index: usize, code: Code, args: [u64; 3], text: impl Into<String>) -> &mut Op {
+        let [a, b, c] = args;
+        self.push(Op {
+            code,
+            stage: stage as u32,
+            index: u32::try_from(index).unwrap_or(u32::MAX),
+            number: 0,
+            kinds: [kind::VALUE; 6],
+            out: NONE,
+            optional: NONE,
+            args: [a, b, c, 0, 0, 0],
+        }, text.into())
+    }
+
+    pub fn call(&mut self, stage: Stage, index: usize, number: i64, args: &[Arg], text: impl Into<String>) -> &mut Op {
+        let op = self.op(stage, index, Code::Call, [0; 3], text);
+        op.number = u32::try_from(number).unwrap_or(u32::MAX);
+        for ((kind, value), arg) in op.kinds.iter_mut().zip(&mut op.args).zip(args) {
+            (*kind, *value) = match *arg {
+                Arg::Value(value) => (kind::VALUE, value),
+                Arg::Data(offset) => (kind::OFFSET, offset.into()),
+                Arg::Slot(slot) => (kind::SLOT, slot.into()),
+            };
+        }
+        op
+    }
+
+    fn push(&mut self, op: Op, text: String) -> &mut Op {
+        self.plan.texts.push(text);
+        let position = self.plan.ops.len();
+        self.plan.ops.push(op);
+        &mut self.plan.ops[position]
+    }
+
+    /// Copies `bytes` into the plan, aligned for any number, and returns their offset.
+    pub fn data(&mut self, bytes: &[u8]) -> u32 {
+        let data = &mut self.plan.data;
+        data.resize(data.len().next_multiple_of(8), 0);
+        let offset = size_of::<Block>() + data.len();
+        data.extend_from_slice(bytes);
+        u32::try_from(offset).unwrap_or(u32::MAX)
+    }
+
+    pub fn string(&mut self, text: &CStr) -> u32 {
+        self.data(text.to_bytes_with_nul())
+    }
+
+    pub fn numbers<T: Copy>(&mut self, numbers: &[T], bytes: impl Fn(T) -> Vec<u8>) -> u32 {
+        let bytes: Vec<u8> = numbers.iter().flat_map(|number| bytes(*number)).collect();
+        self.data(&bytes)
+    }
+
+    /// The slot of `source`, made where there is none yet.
+    pub fn slot(&mut self, source: Source) -> Result<u8> {
+        let slots = &mut self.plan.slots;
+        let position = match slots.iter().position(|slot| *slot == source && source != Source::Op) {
+            Some(position) => position,
+            None => {
+                slots.push(source);
+                slots.len() - 1
+            }
+        };
+        u8::try_from(position).ok().filter(|slot| *slot != NONE).ok_or_else(|| Error::setup(libc::E2BIG, "more than 254 fds"))
+    }
+
+    fn border(&mut self) -> Result<()> {
+        if self.plan.enters {
+            let program = self.slot(Source::Trampoline)?;
+            let memory = self.slot(Source::Memory)?;
+            self.op(Stage::SANDBOX_STAGE_TRAMPOLINE, 0, Code::Enter, [program.into(), memory.into(), 0],
+                "go on in the trampoline (execveat of a sealed memfd)");
+            self.before_border = false;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,176 @@
+/* SANDBOX_OPT_INIT: the init that stays behind reaps, forwards signals, ends with its host and tells the program's
+ * status exactly. */
+#include "test.h"
+
+static struct run result;
+
+static const char *decimal(int n) {
+    static __thread char text[16];
+    snprintf(text, sizeof text, "%d", n);
+    return text;
+}
+
+static sandbox_cmd *under_init(sandbox_cmd *cmd) {
+    CHECK_EQ(sandbox_cmd_set(cmd, SANDBOX_OPT_INIT, 1), 0);
+    return cmd;
+}
+
+TEST(codes, "exit codes come through the init as they were") {
+    for (int code = 0; code < 256; code += code < 4 || code > 120 ? 1 : 9) {
+        run(under_init(victim("act", "exit", decimal(code), NULL)), &result);
+        CHECK_EQ(result.result, 0);
+        CHECK_EQ(result.status.kind, SANDBOX_EXITED);
+        CHECK_EQ(result.status.code, code);
+    }
+}
+
+TEST(signals, "signals come through the init as they were, never as 128 + n") {
+    for (int signal = 1; signal < 65; signal++) {
+        if (signal == SIGCHLD || signal == SIGCONT || signal == SIGURG || signal == SIGWINCH || (signal >= SIGSTOP && signal <= SIGTTOU)) continue;
+        sandbox_cmd *cmd = under_init(victim("act", "signal", decimal(signal), NULL));
+        sandbox_cmd_rlimit(cmd, RLIMIT_CORE, 0, 0);
+        run(cmd, &result);
+        CHECK_EQ(result.result, 0);
+        CHECK_EQ(result.status.kind, SANDBOX_SIGNALED);
+        CHECK_EQ(result.status.code, signal);
+    }
+}
+
+TEST(family, "the program is the init's child, the handle's pid is the init's, and the program dies with the init") {
+    run_well(under_init(victim("report", "pid", "ppid", "death", NULL)), &result);
+    CHECK_EQ(number(&result, "ppid"), result.pid);
+    CHECK(number(&result, "pid") != result.pid);
+    CHECK_EQ(number(&result, "death"), SIGKILL);
+}
+
+TEST(zombies, "orphans are reaped, all of them") {
+    CHECK_STR(run_well(under_init(victim("act", "zombies", "100", NULL)), &result), "0\n");
+}
+
+/* The pid that "act" printed, as a pidfd. */
+static int orphan_of(sandbox_child *child) {
+    char text[32];
+    size_t length = 0;
+    int fd = sandbox_child_take_fd(child, SANDBOX_FD_STDOUT);
+    while (length + 1 < sizeof text && read(fd, text + length, 1) == 1 && text[length++] != '\n') {}
+    text[length] = 0;
+    close(fd);
+    int pidfd = (int)syscall(SYS_pidfd_open, atoi(text), 0);
+    if (pidfd < 0 && errno != ESRCH) FAIL("pidfd_open of \"%s\": %s", text, strerror(errno));
+    return pidfd;
+}
+
+static sandbox_child *piped(sandbox_cmd *cmd) {
+    sandbox_cmd_stdio(cmd, 1, SANDBOX_STDIO_PIPE, -1);
+    sandbox_child *child = spawned(cmd);
+    sandbox_cmd_free(cmd);
+    return child;
+}
+
+TEST(rest_exit, "what is left when the program exits, or dies, ends with it") {
+    const char *ways[] = {"orphan", "orphan-and-signal"};
+    for (int way = 0; way < 2; way++) {
+        sandbox_child *child = piped(under_init(victim("act", ways[way], "15", NULL)));
+        sandbox_status status;
+        int orphan = orphan_of(child);
+        CHECK_EQ(sandbox_child_wait(child, -1, &status, sizeof status), 0);
+        CHECK_EQ(status.kind, way ? SANDBOX_SIGNALED : SANDBOX_EXITED);
+        CHECK(orphan < 0 || !runs(orphan)); /* no moment later: wait has returned */
+        if (orphan >= 0) close(orphan);
+        sandbox_child_free(child);
+    }
+}
+
+TEST(rest_free, "free ends the program and all that is left") {
+    sandbox_child *child = piped(under_init(victim("act", "orphan-and-sleep", NULL)));
+    int orphan = orphan_of(child);
+    CHECK(orphan >= 0 && runs(orphan));
+    sandbox_child_free(child);
+    CHECK(ends(orphan));
+    close(orphan);
+}
+
+TEST(rest_kill, "SIGKILL through the handle ends the program and all that is left, and is told as such") {
+    sandbox_child *child = piped(under_init(victim("act", "orphan-and-sleep", NULL)));
+    sandbox_status status;
+    int orphan = orphan_of(child);
+    CHECK(orphan >= 0 && runs(orphan));
+    CHECK_EQ(sandbox_child_kill(child, SIGKILL), 0);
+    CHECK_EQ(sandbox_child_wait(child, -1, &status, sizeof status), 0);
+    CHECK_EQ(status.kind, SANDBOX_SIGNALED);
+    CHECK_EQ(status.code, SIGKILL);
+    CHECK_EQ(status.cause, SANDBOX_CAUSE_KILLED);
+    CHECK(ends(orphan));
+    close(orphan);
+    sandbox_child_free(child);
+}
+
+TEST(forwards, "signals to the init reach the program") {
+    sandbox_child *child = piped(under_init(victim("act", "catch", NULL)));
+    FILE *out = fdopen(sandbox_child_take_fd(child, SANDBOX_FD_STDOUT), "r");
+    char line[32];
+    sandbox_status status;
+    CHECK(fgets(line, sizeof line, out));
+    int some[] = {SIGHUP, SIGINT, SIGUSR1, SIGWINCH, SIGCONT, SIGRTMIN + 3, 64};
+    for (int i = 0; i < 7; i++) {
+        CHECK_EQ(sandbox_child_kill(child, some[i]), 0);
+        CHECK(fgets(line, sizeof line, out));
+        CHECK_EQ(atoi(line), some[i]);
+    }
+    CHECK_EQ(sandbox_child_kill(child, SIGTERM), 0);
+    CHECK_EQ(sandbox_child_wait(child, -1, &status, sizeof status), 0);
+    CHECK_EQ(status.kind, SANDBOX_EXITED);
+    CHECK_EQ(status.code, 0);
+    fclose(out);
+    sandbox_child_free(child);
+}
+
+TEST(forwarded_death, "a forwarded signal that ends the program is the status, cause KILLED") {
+    sandbox_child *child = piped(under_init(victim("act", "sleep", "60000", NULL)));
+    sandbox_status status;
+    CHECK_EQ(sandbox_child_kill(child, SIGTERM), 0);
+    CHECK_EQ(sandbox_child_wait(child, -1, &status, sizeof status), 0);
+    CHECK_EQ(status.kind, SANDBOX_SIGNALED);
+    CHECK_EQ(status.code, SIGTERM);
+    CHECK_EQ(status.cause, SANDBOX_CAUSE_KILLED);
+    sandbox_child_free(child);
+}
+
+TEST(errors, "a program that can't be executed under an init is an error of the spawn, and no init is left") {
+    sandbox_cmd *cmd = under_init(sandbox_cmd_new("/nonexistent/program"));
+    for (int i = 0; i < 30; i++) {
+        sandbox_child *child = (sandbox_child *)1;
+        sandbox_error error;
+        CHECK_ERROR(sandbox_spawn(cmd, &child, &error), error, ENOENT, SANDBOX_STAGE_EXEC, 0, "/nonexistent/program");
+        CHECK(child == NULL);
+    }
+    sandbox_cmd_cwd(cmd, "/nonexistent");
+    run(cmd, &result);
+    CHECK_ERROR(result.result, result.error, ENOENT, SANDBOX_STAGE_CWD, 0, "/nonexistent");
+}
+
+TEST(death_signal, "another death signal than SIGKILL is refused with an init") {
+    sandbox_cmd *cmd = under_init(victim("act", NULL));
+    sandbox_cmd_set(cmd, SANDBOX_OPT_DEATH_SIGNAL, SIGTERM);
+    run(cmd, &result);
+    CHECK_ERROR(result.result, result.error, EINVAL, SANDBOX_STAGE_SETUP, 0, "DEATH_SIGNAL");
+}
+
+TEST(holds_nothing, "the init holds no pipe of the program's open, and nobody but root can look into it, from the first moment") {
+    for (int round = 0; round < 50; round++) {
+        sandbox_cmd *cmd = under_init(victim("act", "catch", NULL));
+        sandbox_cmd_stdio(cmd, 0, SANDBOX_STDIO_PIPE, -1);
+        sandbox_cmd_stdio(cmd, 2, SANDBOX_STDIO_PIPE, -1);
+        sandbox_child *child = piped(cmd);
+        char path[64];
+        snprintf(path, sizeof path, "/proc/%d/fd", sandbox_child_pid(child));
+        int count = count_entries(path);
+        if (geteuid() == 0) { /* it can be counted: in the end the signalfd and two pidfds */
+            for (int patience = 0; patience < 2000 && count != 3; patience++) pause_ms(1), count = count_entries(path);
+            CHECK_EQ(count, 3);
+        } else {
+            CHECK_EQ(count, -1);
+        }
+        sandbox_child_free(child);
+    }
+}

@@ -1,0 +1,594 @@
+//! What the tests of this directory share: a process of its own for each test that counts fds, processes or memory;
+//! the commands that together hold every op; a picture of the host to compare with a later one.
+#![allow(dead_code)] // each test program uses a part
+
+use libc::{c_char, c_int, c_void};
+use sandbox_spawn::capi::child::{sandbox_child as Child, *};
+use sandbox_spawn::capi::cmd::*;
+use sandbox_spawn::capi::error::sandbox_error;
+use sandbox_spawn::capi::filter::{sandbox_cmd_filter, sandbox_cmd_ptrace, sandbox_filter_free, sandbox_filter_new, sandbox_filter_rule};
+use sandbox_spawn::capi::sandbox_option::{self, *};
+use std::collections::BTreeMap;
+use std::ffi::{CStr, CString};
+use std::fs::File;
+use std::io::Read;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+use std::{env, fs, ptr};
+
+const ALONE: &str = "SANDBOX_TEST_ALONE";
+
+/// Runs `body` on the first thread of a process of its own: this program once more, with one test. There nothing of
+/// another test's disturbs a count.
+pub fn alone<F: FnOnce()>(body: F) {
+    alone_with(&[], body);
+}
+
+/// The same below another program: `strace -f`, say.
+pub fn alone_with<F: FnOnce()>(wrapper: &[&str], body: F) {
+    if env::var_os(ALONE).is_some() {
+        // SAFETY: glibc's own; one arena: another one's growth would look like a leaked mapping.
+        #[cfg(target_env = "gnu")]
+        unsafe { libc::mallopt(-8, 1) };
+        return on_a_first_thread(body);
+    }
+    let name = std::any::type_name::<F>().replace("::{{closure}}", "");
+    let name = name.split_once("::").map_or(name.as_str(), |(_, name)| name).to_owned();
+    let this = env::current_exe().unwrap();
+    let mut command = match wrapper.split_first() {
+        Some((program, args)) => {
+            let mut command = Command::new(program);
+            command.args(args).arg(this);
+            command
+        }
+        None => Command::new(this),
+    };
+    let mut child = command
+        .args(["--exact", &name, "--test-threads=1", "--nocapture"])
+        .env(ALONE, "1")
+        .env("RUST_BACKTRACE", "0")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let read = |from: Option<Box<dyn Read + Send>>| {
+        std::thread::spawn(move || {
+            let mut bytes = Vec::new();
+            from.map(|mut from| from.read_to_end(&mut bytes));
+            String::from_utf8_lossy(&bytes).into_owned()
+        })
+    };
+    let out = read(child.stdout.take().map(|out| Box::new(out) as _));
+    let err = read(child.stderr.take().map(|err| Box::new(err) as _));
+    let until = Instant::now() + Duration::from_secs(240);
+    let status = loop {
+        match child.try_wait().unwrap() {
+            Some(status) => break Some(status),
+            None if Instant::now() > until => {
+                child.kill().unwrap();
+                child.wait().unwrap();
+                break None;
+            }
+            None => std::thread::sleep(Duration::from_millis(5)),
+        }
+    };
+    // A program that outlived it may hold the pipes: what it said is read only where it has ended by itself.
+    let Some(status) = status else { panic!("{name}: hangs") };
+    let (out, err) = (out.join().unwrap(), err.join().unwrap());
+    assert!(status.success() && out.contains("1 passed"), "{name} alone: {status}\n{out}\n{err}");
+    print!("{out}");
+}
+
+/// A test's thread is never its process's first one: a fork's is.
+fn on_a_first_thread(body: impl FnOnce()) {
+    // SAFETY: the one other thread, the test harness's first, waits for this one.
+    match unsafe { libc::fork() } {
+        0 => {
+            // SAFETY: no pointers.
+            unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
+            let failed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(body)).is_err();
+            // SAFETY: ends this process without the harness's exit handlers.
+            unsafe { libc::_exit(failed.into()) }
+        }
+        pid => {
+            let mut status = -1;
+            // SAFETY: a status of ours to fill.
+            unsafe { libc::waitpid(pid, &raw mut status, 0) };
+            assert_eq!(status, 0, "the process of the test's own failed");
+        }
+    }
+}
+
+/// Where this test's files go: gone with the value.
+pub struct Directory(pub std::path::PathBuf);
+
+impl Directory {
+    pub fn new() -> Self {
+        // SAFETY: no pointers.
+        let path = env::temp_dir().join(format!("sandbox-spawn-test-{}", unsafe { libc::getpid() }));
+        fs::create_dir_all(&path).unwrap();
+        Directory(path)
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+pub fn c(text: impl Into<Vec<u8>>) -> CString {
+    CString::new(text).unwrap()
+}
+
+pub fn none() -> sandbox_error {
+    sandbox_error { code: 0, stage: 0, index: 0, message: [0; 244] }
+}
+
+pub fn message(error: &sandbox_error) -> String {
+    // SAFETY: the library terminates it.
+    unsafe { CStr::from_ptr(error.message.as_ptr()) }.to_string_lossy().into_owned()
+}
+
+/// Says that a test could not be had on this machine. Written past the harness, which shows no output of what passes.
+pub fn skip(name: &str, reason: &str) {
+    let _ = std::io::Write::write_all(&mut std::io::stdout(), format!("\nskip - {name}: {reason}\n").as_bytes());
+}
+
+// ---- the commands
+
+/// A command being written down, with the options it was given.
+pub struct Wish {
+    pub cmd: *mut sandbox_cmd,
+    pub options: Vec<u32>,
+    program: CString,
+    /// What must stay open for the command to work.
+    kept: Vec<OwnedFd>,
+}
+
+// SAFETY: a command may be spawned from many threads at once.
+unsafe impl Sync for Wish {}
+
+impl Wish {
+    pub fn new(program: &str, args: &[&str]) -> Wish {
+        let program = c(program);
+        let cmd = sandbox_cmd_new(program.as_ptr());
+        for arg in args {
+            assert_eq!(sandbox_cmd_arg(cmd, c(*arg).as_ptr()), 0);
+        }
+        Wish { cmd, options: Vec::new(), program, kept: Vec::new() }
+    }
+
+    pub fn set(&mut self, option: sandbox_option, value: i64) -> &mut Self {
+        self.options.push(option as u32);
+        assert_eq!(sandbox_cmd_set(self.cmd, option as u32, value.cast_unsigned()), 0, "{option:?}");
+        self
+    }
+
+    fn on(&mut self, options: &[sandbox_option]) -> &mut Self {
+        for option in options {
+            self.set(*option, 1);
+        }
+        self
+    }
+
+    fn stdio(&mut self, target: c_int, mode: u32, fd: RawFd) -> &mut Self {
+        assert_eq!(sandbox_cmd_stdio(self.cmd, target, mode, fd), 0);
+        self
+    }
+
+    fn pass(&mut self, fd: RawFd, target: RawFd) -> &mut Self {
+        assert_eq!(sandbox_cmd_pass_fd(self.cmd, fd, target), 0);
+        self
+    }
+
+    /// Every limit, at what it is: allowed to anyone.
+    fn rlimits(&mut self) -> &mut Self {
+        for resource in 0..16 {
+            let limit = rlimit(resource);
+            assert_eq!(sandbox_cmd_rlimit(self.cmd, resource, limit.0, limit.1), 0);
+        }
+        self
+    }
+
+    fn process(&mut self) -> &mut Self {
+        self.set(SANDBOX_OPT_UMASK, 0o27).set(SANDBOX_OPT_NICE, 5).set(SANDBOX_OPT_CPU_AFFINITY, first_cpu());
+        self.on(&[SANDBOX_OPT_NO_RANDOMIZE, SANDBOX_OPT_NEW_KEYRING, SANDBOX_OPT_ALLOW_NO_KEYRING]);
+        self.set(SANDBOX_OPT_SPECULATION, 3).on(&[SANDBOX_OPT_ALLOW_NO_SPECULATION])
+    }
+
+    fn cwd(&mut self) -> &mut Self {
+        assert_eq!(sandbox_cmd_cwd(self.cmd, c"/".as_ptr()), 0);
+        self
+    }
+
+    fn exec_fd(&mut self) -> &mut Self {
+        let program = File::open(self.program.to_str().unwrap()).unwrap();
+        assert_eq!(sandbox_cmd_exec_fd(self.cmd, program.as_raw_fd()), 0);
+        self
+    }
+
+    fn on_ready(&mut self) -> &mut Self {
+        extern "C" fn ready(_: libc::pid_t, _: c_int, _: *mut c_void) -> c_int {
+            0
+        }
+        assert_eq!(sandbox_cmd_on_ready(self.cmd, Some(ready), ptr::null_mut()), 0);
+        self
+    }
+
+    /// Everything allowed but one call that the programs of the tests never make.
+    fn filter(&mut self, action: u32) -> &mut Self {
+        let filter = sandbox_filter_new(SANDBOX_ACT_ALLOW);
+        assert_eq!(sandbox_filter_rule(filter, action, c"swapoff".as_ptr(), ptr::null(), 0), 0);
+        assert_eq!(sandbox_cmd_filter(self.cmd, filter), 0);
+        sandbox_filter_free(filter);
+        self
+    }
+
+    fn pre_exec(&mut self) -> &mut Self {
+        extern "C" fn nothing(_: *mut c_void) -> c_int {
+            0
+        }
+        assert_eq!(sandbox_cmd_pre_exec(self.cmd, Some(nothing), ptr::null_mut()), 0);
+        self
+    }
+
+    pub fn spawn(&self) -> Result<*mut Child, (c_int, u32, u32, String)> {
+        let (mut child, mut error) = (ptr::null_mut(), none());
+        match sandbox_spawn(self.cmd, &raw mut child, &raw mut error) {
+            0 => Ok(child),
+            code => {
+                assert!(child.is_null());
+                assert_eq!(code, error.code);
+                Err((-code, error.stage, error.index, message(&error)))
+            }
+        }
+    }
+
+    pub fn explain(&self) -> String {
+        let mut text = vec![0u8; 1 << 16];
+        let length = sandbox_cmd_explain(self.cmd, text.as_mut_ptr().cast(), text.len(), ptr::null_mut());
+        text.truncate(usize::try_from(length).expect("explain"));
+        String::from_utf8_lossy(&text).into_owned()
+    }
+
+    pub fn copy(&self) -> Wish {
+        Wish { cmd: sandbox_cmd_clone(self.cmd), options: self.options.clone(), program: self.program.clone(), kept: Vec::new() }
+    }
+
+    pub fn as_ref(&self) -> &sandbox_cmd {
+        // SAFETY: a handle of ours, alive as long as this.
+        unsafe { &*self.cmd }
+    }
+}
+
+impl Drop for Wish {
+    fn drop(&mut self) {
+        sandbox_cmd_free(self.cmd);
+    }
+}
+
+type Write = fn(&mut Wish);
+
+/// Commands that together hold every op, every option, every kind of stream. `Wish::new` gives each its program.
+pub const COMMANDS: &[(&str, Write)] = &[
+    ("plain", |_| ()),
+    ("defaults off", |wish| {
+        wish.set(SANDBOX_OPT_RESET_SIGNALS, 0).set(SANDBOX_OPT_CLOSE_FDS, 0).set(SANDBOX_OPT_NO_NEW_PRIVS, 0);
+        wish.set(SANDBOX_OPT_DEATH_SIGNAL, libc::SIGTERM.into()).set(SANDBOX_OPT_PROCESS_GROUP, 0);
+        wish.set(SANDBOX_OPT_ALLOW_PRIVILEGED_HOST, 1);
+    }),
+    ("process", |wish| {
+        wish.process().rlimits().cwd().set(SANDBOX_OPT_NEW_SESSION, 1);
+        if is_root() {
+            wish.set(SANDBOX_OPT_SECUREBITS, 0); // needs CAP_SETPCAP
+        }
+    }),
+    ("without the time stamp counter", |wish| {
+        wish.on(&[SANDBOX_OPT_DENY_TSC, SANDBOX_OPT_ALLOW_NO_DENY_TSC]);
+    }),
+    ("pipes", |wish| {
+        wish.stdio(0, 2, -1).stdio(1, 2, -1).stdio(2, 2, -1).on(&[SANDBOX_OPT_RANDOM_FDS]);
+        assert_eq!(sandbox_cmd_env_clear(wish.cmd), 0);
+        assert_eq!(sandbox_cmd_env(wish.cmd, c"NAME".as_ptr(), c"value".as_ptr()), 0);
+        assert_eq!(sandbox_cmd_arg0(wish.cmd, c"another name".as_ptr()), 0);
+    }),
+    ("passed fds", |wish| {
+        let (read, write) = pipe();
+        wish.stdio(1, 1, -1).stdio(2, 3, write.as_raw_fd()).exec_fd();
+        wish.pass(read.as_raw_fd(), 0).pass(write.as_raw_fd(), 3).pass(read.as_raw_fd(), 4).pass(write.as_raw_fd(), 40);
+    }),
+    ("a pseudoterminal", |wish| {
+        wish.stdio(0, 4, -1).stdio(1, 4, -1).stdio(2, 4, -1);
+    }),
+    ("a controlling terminal", |wish| {
+        let (master, terminal) = terminal();
+        wish.kept.push(master);
+        wish.stdio(0, 3, terminal.as_raw_fd()).on(&[SANDBOX_OPT_CONTROLLING_TTY]);
+    }),
+    ("a look at the gate", |wish| {
+        wish.on_ready().exec_fd();
+    }),
+    ("trampoline", |wish| {
+        wish.set(SANDBOX_OPT_OOM_SCORE_ADJ, 500).on(&[SANDBOX_OPT_MDWE, SANDBOX_OPT_ALLOW_NO_MDWE]).on_ready().process().cwd();
+    }),
+    ("trampoline and passed fds", |wish| {
+        let (read, write) = pipe();
+        wish.set(SANDBOX_OPT_OOM_SCORE_ADJ, 500).stdio(0, 2, -1).exec_fd();
+        wish.pass(read.as_raw_fd(), 3).pass(write.as_raw_fd(), 4).pass(write.as_raw_fd(), 5).pass(write.as_raw_fd(), 6);
+    }),
+    ("init", |wish| {
+        let (read, write) = pipe();
+        wish.on(&[SANDBOX_OPT_INIT]).process().rlimits().cwd().stdio(1, 2, -1);
+        wish.pass(read.as_raw_fd(), 3).pass(write.as_raw_fd(), 4).pass(write.as_raw_fd(), 7);
+    }),
+    ("init and a pseudoterminal", |wish| {
+        wish.on(&[SANDBOX_OPT_INIT, SANDBOX_OPT_MDWE, SANDBOX_OPT_ALLOW_NO_MDWE]).set(SANDBOX_OPT_OOM_SCORE_ADJ, 500);
+        wish.stdio(0, 4, -1).on_ready();
+    }),
+    ("pre_exec", |wish| {
+        wish.pre_exec().process().set(SANDBOX_OPT_OOM_SCORE_ADJ, 500).on(&[SANDBOX_OPT_MDWE, SANDBOX_OPT_ALLOW_NO_MDWE]);
+    }),
+    ("pre_exec and init", |wish| {
+        wish.pre_exec().on(&[SANDBOX_OPT_INIT]).cwd();
+    }),
+    ("filters", |wish| {
+        wish.filter(0x0005_0001).filter(SANDBOX_ACT_NOTIFY).stdio(1, 1, -1);
+    }),
+    ("filters, init and the trampoline", |wish| {
+        wish.filter(SANDBOX_ACT_NOTIFY).filter(0x8000_0000).on(&[SANDBOX_OPT_INIT]).set(SANDBOX_OPT_OOM_SCORE_ADJ, 500);
+    }),
+    ("filters and pre_exec", |wish| {
+        wish.filter(SANDBOX_ACT_NOTIFY).pre_exec();
+    }),
+    ("namespaces", |wish| {
+        assert_eq!(sandbox_cmd_unshare(wish.cmd, ALL_NAMESPACES), 0);
+        wish.on(&[SANDBOX_OPT_LOOPBACK]).on_ready();
+    }),
+    ("namespaces, init and a filter", |wish| {
+        assert_eq!(sandbox_cmd_unshare(wish.cmd, ALL_NAMESPACES), 0);
+        wish.on(&[SANDBOX_OPT_INIT, SANDBOX_OPT_LOOPBACK]).filter(SANDBOX_ACT_NOTIFY).set(SANDBOX_OPT_OOM_SCORE_ADJ, 500);
+    }),
+    ("traced", |wish| {
+        assert_eq!(sandbox_cmd_ptrace(wish.cmd, 0), 0);
+    }),
+];
+
+const ALL_NAMESPACES: u64 = 0x7e02_0080;
+const SANDBOX_ACT_ALLOW: u32 = 0x7fff_0000;
+const SANDBOX_ACT_NOTIFY: u32 = 0x7fc0_0000;
+
+/// A traced child stops at its exec: its tracer, this thread, lets go of it there.
+pub fn let_go(name: &str, child: *mut Child) {
+    if name == "traced" {
+        let pid = sandbox_child_pid(child);
+        // SAFETY: no memory of ours is passed.
+        unsafe {
+            assert_eq!(libc::waitpid(pid, ptr::null_mut(), libc::__WALL), pid);
+            assert_eq!(libc::ptrace(libc::PTRACE_DETACH, pid, 0usize, 0usize), 0);
+        }
+    }
+}
+
+pub fn wishes<'a>(program: &'a str, args: &'a [&'a str]) -> impl Iterator<Item = (&'static str, Wish)> + 'a {
+    COMMANDS.iter().map(move |(name, write)| {
+        let mut wish = Wish::new(program, args);
+        write(&mut wish);
+        (*name, wish)
+    })
+}
+
+pub fn is_root() -> bool {
+    // SAFETY: no pointers.
+    unsafe { libc::geteuid() == 0 }
+}
+
+fn first_cpu() -> i64 {
+    // SAFETY: a set of ours to fill and read.
+    unsafe {
+        let mut set = std::mem::zeroed::<libc::cpu_set_t>();
+        libc::sched_getaffinity(0, size_of_val(&set), &raw mut set);
+        (0..63).find(|cpu| libc::CPU_ISSET(*cpu, &set)).map_or(1, |cpu| 1 << cpu)
+    }
+}
+
+pub fn rlimit(resource: u32) -> (u64, u64) {
+    let mut limit = [0u64; 2];
+    // SAFETY: two numbers of ours to fill.
+    assert_eq!(unsafe { libc::syscall(libc::SYS_prlimit64, 0, resource, ptr::null::<u64>(), limit.as_mut_ptr()) }, 0);
+    (limit[0], limit[1])
+}
+
+pub fn set_rlimit(resource: u32, soft: u64) {
+    let limit = [soft, rlimit(resource).1];
+    // SAFETY: two numbers of ours to read.
+    assert_eq!(unsafe { libc::syscall(libc::SYS_prlimit64, 0, resource, limit.as_ptr(), ptr::null::<u64>()) }, 0);
+}
+
+pub fn pipe() -> (OwnedFd, OwnedFd) {
+    let mut fds = [0; 2];
+    // SAFETY: two fds to fill, then ours.
+    unsafe {
+        assert_eq!(libc::pipe2(fds.as_mut_ptr(), libc::O_CLOEXEC), 0);
+        (OwnedFd::from_raw_fd(fds[0]), OwnedFd::from_raw_fd(fds[1]))
+    }
+}
+
+fn terminal() -> (OwnedFd, OwnedFd) {
+    let (mut master, mut slave) = (0, 0);
+    // SAFETY: two fds to fill, then ours.
+    unsafe {
+        assert_eq!(libc::openpty(&raw mut master, &raw mut slave, ptr::null_mut(), ptr::null_mut(), ptr::null_mut()), 0);
+        for fd in [master, slave] {
+            libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC);
+        }
+        (OwnedFd::from_raw_fd(master), OwnedFd::from_raw_fd(slave))
+    }
+}
+
+// ---- the host
+
+/// What a spawn must not change: fds, threads, mappings, and all that the kernel tells of the process.
+#[derive(Debug, PartialEq)]
+pub struct Host(BTreeMap<String, String>);
+
+impl Host {
+    pub fn now() -> Host {
+        let mut facts = BTreeMap::new();
+        let mut fact = |name: &str, value: String| {
+            facts.insert(name.to_owned(), value);
+        };
+        for entry in fs::read_dir("/proc/self/fd").unwrap() {
+            let path = entry.unwrap().path();
+            let number = path.file_name().unwrap().to_str().unwrap().to_owned();
+            if let Ok(target) = fs::read_link(&path)
+                && !target.ends_with("fd")
+            {
+                fact(&format!("fd {number}"), target.display().to_string());
+            }
+        }
+        fact("threads", fs::read_dir("/proc/self/task").unwrap().count().to_string());
+        let maps = fs::read_to_string("/proc/self/maps").unwrap();
+        fact("mappings", maps.lines().filter(|line| !line.ends_with("[heap]")).count().to_string());
+        const LINES: [&str; 19] = ["Name", "Umask", "Uid", "Gid", "Groups", "NoNewPrivs", "Seccomp", "Speculation_Store_Bypass",
+            "SpeculationIndirectBranch", "SigBlk", "SigIgn", "SigCgt", "CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb", "Cpus_allowed", "ShdPnd"];
+        for line in fs::read_to_string("/proc/self/status").unwrap().lines() {
+            if let Some((name, value)) = line.split_once(':')
+                && LINES.contains(&name)
+            {
+                fact(name, value.to_owned());
+            }
+        }
+        for file in ["oom_score_adj", "coredump_filter", "timerslack_ns"] {
+            fact(file, fs::read_to_string(format!("/proc/self/{file}")).unwrap_or_default());
+        }
+        for link in ["cwd", "root", "exe"] {
+            fact(link, fs::read_link(format!("/proc/self/{link}")).unwrap().display().to_string());
+        }
+        for resource in 0..16 {
+            fact(&format!("rlimit {resource}"), format!("{:?}", rlimit(resource)));
+        }
+        for (name, option) in [("dumpable", 3), ("keepcaps", 7), ("securebits", 27), ("THP", 42), ("MDWE", 66)] {
+            // SAFETY: no pointers.
+            fact(name, unsafe { libc::prctl(option, 0, 0, 0, 0) }.to_string());
+        }
+        for (name, option) in [("death signal", 2), ("TSC", 25), ("subreaper", 37)] {
+            let mut value: c_int = -1;
+            // SAFETY: an int of ours to fill.
+            unsafe { libc::prctl(option, &raw mut value) };
+            fact(name, value.to_string());
+        }
+        // SAFETY: no pointers but NULL.
+        unsafe {
+            fact("personality", libc::personality(0xffff_ffff).to_string());
+            fact("nice", libc::getpriority(libc::PRIO_PROCESS, 0).to_string());
+            fact("scheduler", libc::sched_getscheduler(0).to_string());
+            fact("session", libc::getsid(0).to_string());
+            fact("group", libc::getpgid(0).to_string());
+            fact("keyring", libc::syscall(libc::SYS_keyctl, 0, -3, 0).to_string());
+            fact("mask", format!("{:x}", mask()));
+        }
+        Host(facts)
+    }
+
+    /// The facts that differ, for a message.
+    pub fn differences(&self, later: &Host) -> Vec<String> {
+        let names: std::collections::BTreeSet<_> = self.0.keys().chain(later.0.keys()).collect();
+        let value = |host: &Host, name: &str| host.0.get(name).cloned().unwrap_or("none".into());
+        names.into_iter().filter(|name| self.0.get(*name) != later.0.get(*name))
+            .map(|name| format!("{name}: {} -> {}", value(self, name), value(later, name))).collect()
+    }
+}
+
+/// All 64 bits: libc's wrapper hides two.
+pub fn mask() -> u64 {
+    let mut mask = 0u64;
+    // SAFETY: eight bytes of ours to fill.
+    unsafe { libc::syscall(libc::SYS_rt_sigprocmask, libc::SIG_BLOCK, ptr::null::<u64>(), &raw mut mask, 8) };
+    mask
+}
+
+/// What the library keeps for the next spawn (a stack or two) is there before anything is counted.
+pub fn warm_up() {
+    sandbox_child_free(Wish::new("/bin/true", &[]).spawn().unwrap());
+}
+
+/// Something for a spawn to disturb: blocked signals, an ignored one, a umask.
+pub fn be_unusual() {
+    let blocked = 1u64 << (libc::SIGUSR2 - 1) | 1 << 40;
+    // SAFETY: eight bytes of ours; a disposition without a handler.
+    unsafe {
+        libc::syscall(libc::SYS_rt_sigprocmask, libc::SIG_BLOCK, &raw const blocked, ptr::null::<u64>(), 8);
+        libc::signal(libc::SIGUSR1, libc::SIG_IGN);
+        libc::umask(0o35);
+    }
+}
+
+/// True where this process has no child at all, not even a zombie.
+pub fn is_childless() -> bool {
+    // SAFETY: a siginfo of ours to fill.
+    unsafe {
+        let mut info = std::mem::zeroed::<libc::siginfo_t>();
+        let options = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT | libc::__WALL;
+        libc::waitid(libc::P_ALL, 0, &raw mut info, options) < 0 && *libc::__errno_location() == libc::ECHILD
+    }
+}
+
+/// Every orphan below this process becomes its child: what survives is seen, and nothing else is.
+pub fn become_subreaper() {
+    // SAFETY: no pointers.
+    assert_eq!(unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) }, 0);
+}
+
+/// Reaps until no child is left; false where one lives on. A second, counted in sleeps of a millisecond: on a busy
+/// machine they stretch as everything else does.
+pub fn all_end_within_a_second() -> bool {
+    for _ in 0..1000 {
+        // SAFETY: a status of ours to fill.
+        let reaped = unsafe { libc::waitpid(-1, ptr::null_mut(), libc::WNOHANG | libc::__WALL) };
+        if reaped < 0 {
+            return true;
+        }
+        if reaped == 0 {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+    false
+}
+
+/// The survivors' names and states, for a message.
+pub fn children() -> String {
+    let me = std::process::id().to_string();
+    let mut found = String::new();
+    for entry in fs::read_dir("/proc").unwrap().flatten() {
+        let stat = fs::read_to_string(entry.path().join("stat")).unwrap_or_default();
+        if stat.rsplit_once(')').is_some_and(|(_, rest)| rest.split_whitespace().nth(1) == Some(&me)) {
+            found += &format!("{} ", stat.split(')').next().unwrap_or_default());
+            found += &fs::read_to_string(entry.path().join("wchan")).unwrap_or_default();
+            found += "; ";
+        }
+    }
+    found
+}
+
+pub fn kill(pidfd: RawFd) {
+    // SAFETY: no pointers but NULL.
+    assert_eq!(unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pidfd, libc::SIGKILL, ptr::null::<u8>(), 0) }, 0);
+}
+
+/// Waits for the child's end: exit code, or 1000 + signal.
+pub fn end_of(child: *mut Child) -> i32 {
+    let mut status = sandbox_spawn::capi::sandbox_status {
+        kind: 0, code: 0, core_dumped: 0, cause: 0, syscall: 0, user_time_us: 0, system_time_us: 0, wall_time_us: 0,
+        peak_memory_bytes: 0, left_out: 0,
+    };
+    assert_eq!(sandbox_child_wait(child, 60_000, &raw mut status, size_of_val(&status)), 0);
+    if status.kind == 1 { status.code } else { 1000 + status.code }
+}
+
+pub fn text_of(pointer: *const c_char) -> String {
+    // SAFETY: a string of the library's.
+    unsafe { CStr::from_ptr(pointer) }.to_str().unwrap().to_owned()
+}

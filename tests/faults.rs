@@ -1,0 +1,253 @@
+//! For every op that a plan can hold: where it fails, exactly that is reported, nothing was executed, nothing is left,
+//! and the host is what it was.
+
+mod common;
+
+use common::*;
+use ::sandbox_child::plan::Code;
+use sandbox_spawn::capi::child::{sandbox_child_free, sandbox_child_wait};
+use sandbox_spawn::capi::cmd::*;
+use sandbox_spawn::testing::Broken;
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::{fs, ptr};
+
+/// ENOSYS and EPERM are what an option that may be missing is excused for: everything else must not be.
+const ERRNOS: [i32; 5] = [libc::EIO, libc::ENOSYS, libc::EPERM, libc::ENOENT, libc::ENAMETOOLONG];
+
+fn errno_for(position: usize, is_optional: bool) -> i32 {
+    if is_optional { libc::EIO } else { ERRNOS[position % ERRNOS.len()] }
+}
+
+/// Fails each op of `wish` in turn.
+fn fail_each_op(name: &str, wish: &Wish, marker: &Path) {
+    warm_up();
+    let length = Broken::new(wish.as_ref()).unwrap().len();
+    for position in 0..length {
+        let mut broken = Broken::new(wish.as_ref()).unwrap();
+        let (stage, index, text) = broken.op(position).map(|(stage, index, text)| (stage, index, text.to_owned())).unwrap();
+        let errno = errno_for(position, broken.is_optional(position));
+        broken.fail(position, errno);
+        let before = Host::now();
+        let Err(seen) = broken.spawn(&mut |_, _| ()) else { panic!("{name}, op {position} ({text}): the spawn succeeded") };
+        assert!(is_childless(), "{name}, op {position} ({text}): left {}", children());
+        let differences = before.differences(&Host::now());
+        assert!(differences.is_empty(), "{name}, op {position} ({text}): the host changed: {differences:?}");
+        assert_eq!((seen.0, seen.1, seen.2), (errno, stage, index), "{name}, op {position} ({text})");
+        assert!(seen.3.starts_with(&text), "{name}, op {position}: {:?} does not name {text:?}", seen.3);
+        assert!(!marker.exists(), "{name}, op {position} ({text}): the program ran");
+    }
+}
+
+/// `body` with the marker's path as an argument that makes `touch` leave a mark.
+fn with_marker(body: impl Fn(&[&str], &Path)) {
+    let directory = Directory::new();
+    let marker = directory.0.join("it-ran");
+    body(&[marker.to_str().unwrap()], &marker);
+}
+
+#[test]
+fn every_op_that_fails_is_reported_exactly_and_leaves_nothing() {
+    alone(|| with_marker(|args, marker| {
+        be_unusual();
+        for (name, wish) in wishes("/bin/touch", args) {
+            // The mark means something only where the unbroken command leaves one. (Its loader may read the time stamp counter.)
+            let child = wish.spawn().unwrap_or_else(|error| panic!("{name}: {error:?}"));
+            let_go(name, child);
+            let end = end_of(child);
+            assert!(end == 0 || name.contains("time stamp"), "{name}: ended with {end}");
+            sandbox_child_free(child);
+            assert!(fs::remove_file(marker).is_ok() || end != 0, "{name}: no mark");
+            fail_each_op(name, &wish, marker);
+        }
+    }));
+}
+
+#[test]
+fn every_op_that_fails_in_another_threads_child_leaves_nothing() {
+    alone(|| with_marker(|args, marker| {
+        std::thread::scope(|scope| {
+            let thread = scope.spawn(|| {
+                be_unusual();
+                for (name, wish) in wishes("/bin/touch", args) {
+                    fail_each_op(name, &wish, marker);
+                }
+            });
+            thread.join().unwrap();
+        });
+    }));
+}
+
+#[test]
+fn a_host_that_adopts_orphans_is_left_none_by_a_failed_init() {
+    alone(|| with_marker(|args, _| {
+        become_subreaper();
+        for (name, wish) in wishes("/bin/touch", args).filter(|(name, _)| name.contains("init")) {
+            for position in 0..Broken::new(wish.as_ref()).unwrap().len() {
+                let mut broken = Broken::new(wish.as_ref()).unwrap();
+                broken.fail(position, libc::EIO);
+                assert!(broken.spawn(&mut |_, _| ()).is_err());
+                assert!(is_childless(), "{name}, op {position} ({:?}): left {}", broken.op(position), children());
+            }
+        }
+    }));
+}
+
+#[test]
+fn what_may_be_missing_is_left_out_and_said() {
+    alone(|| {
+        let mut seen = 0;
+        for (name, wish) in wishes("/bin/true", &[]) {
+            for position in 0..Broken::new(wish.as_ref()).unwrap().len() {
+                let mut broken = Broken::new(wish.as_ref()).unwrap();
+                if !broken.is_optional(position) {
+                    continue;
+                }
+                broken.fail(position, libc::ENOSYS);
+                let child = broken.spawn(&mut |_, _| ()).unwrap_or_else(|error| panic!("{name}: {error:?}")).into_handle();
+                end_of(child);
+                let mut left_out = 0;
+                let mut status = [0u64; 8];
+                assert_eq!(sandbox_child_wait(child, 0, status.as_mut_ptr().cast(), size_of_val(&status)), 0);
+                left_out |= status[7];
+                assert_ne!(left_out, 0, "{name}, {:?}", broken.op(position));
+                seen |= left_out;
+                sandbox_child_free(child);
+            }
+        }
+        assert_eq!(seen, 15, "each of MDWE, DENY_TSC, SPECULATION, KEYRING was left out once");
+    });
+}
+
+#[test]
+fn whichever_fd_can_not_be_had_nothing_is_left() {
+    alone(|| with_marker(|args, marker| {
+        for (name, wish) in wishes("/bin/touch", args) {
+            let highest = fs::read_dir("/proc/self/fd").unwrap().filter_map(|fd| fd.ok()?.file_name().to_str()?.parse::<u64>().ok()).max().unwrap();
+            let whole = rlimit(libc::RLIMIT_NOFILE as u32).0;
+            let (mut refused, mut enough) = (0, 0);
+            warm_up();
+            for limit in 3..highest + 40 {
+                let before = Host::now();
+                set_rlimit(libc::RLIMIT_NOFILE as u32, limit);
+                let spawned = wish.spawn();
+                set_rlimit(libc::RLIMIT_NOFILE as u32, whole);
+                match spawned {
+                    Ok(child) => {
+                        let_go(name, child);
+                        end_of(child);
+                        sandbox_child_free(child);
+                        let _ = fs::remove_file(marker);
+                        enough += 1;
+                        if enough == 6 {
+                            break;
+                        }
+                    }
+                    // EBADF: a target above the limit.
+                    Err((libc::EMFILE | libc::EBADF | libc::EINVAL, ..)) => refused += 1,
+                    Err(error) => panic!("{name}, limit {limit}: {error:?}"),
+                }
+                assert!(is_childless(), "{name}, limit {limit}: left {}", children());
+                let differences = before.differences(&Host::now());
+                assert!(differences.is_empty(), "{name}, limit {limit}: {differences:?}");
+            }
+            assert!(refused > 0, "{name}");
+        }
+    }));
+}
+
+/// The variants of `Code` but `Fail`, which only a test puts into a plan.
+fn codes() -> BTreeSet<String> {
+    let source = include_str!("../child/src/plan.rs");
+    let body = source.split_once("pub enum Code {").unwrap().1.split_once("\n}").unwrap().0;
+    let names: BTreeSet<String> = body.lines().filter_map(|line| Some(line.trim().split_once(" = ")?.0.to_owned())).collect();
+    assert!(names.len() >= 16 && names.contains("Fail"));
+    names.into_iter().filter(|name| name != "Fail").collect()
+}
+
+/// For each file of src/confine: how many places in it make ops, and words of each.
+const SITES: &[(&str, usize, &[&str])] = &[
+    ("cwd", 1, &["working directory"]),
+    ("death", 1, &["when the host dies", "once more"]),
+    ("exec", 2, &["the caller's pre_exec", "execve \"", "execveat of"]),
+    ("fds", 3, &["what fd 0 is made of", "the program's fd, off", "what fd 40 is made of", "every other fd closes", "fd 40: passed in"]),
+    ("filter", 2, &["seccomp filter of", "with a listener", "the host takes the listener"]),
+    ("gate", 1, &["held at the gate"]),
+    ("init", 1, &["the init stays behind"]),
+    ("keyring", 1, &["session keyring"]),
+    ("memory", 1, &["memory-deny-write-execute"]),
+    ("namespace", 2, &["while the host maps uids", "a time namespace"]),
+    ("network", 4, &["a socket to reach the interface", "loopback up", "close it", "forget it"]),
+    ("oom", 4, &["open /proc/self/oom_score_adj", "oom_score_adj 500", "close it", "forget it"]),
+    ("privilege", 2, &["securebits", "no new privileges"]),
+    ("process", 6, &["umask", "nice value", "CPUs", "no address space randomisation", "time stamp counter", "store bypass", "indirect branch"]),
+    ("rlimit", 1, &["RLIMIT_CPU", "RLIMIT_RTTIME"]),
+    ("session", 4, &["a new session", "a new process group", "a new session, where", "controlling terminal"]),
+    ("signal", 2, &["default disposition", "no signal blocked", "signal mask"]),
+    ("stdio", 1, &["fd 0: inherited", "/dev/null", "a pipe", "the caller's fd", "a pseudoterminal"]),
+    ("trace", 1, &["PTRACE_SEIZE"]),
+];
+
+#[test]
+fn the_commands_hold_every_op_and_every_option() {
+    let (mut seen, mut texts, mut options) = (BTreeSet::new(), String::new(), BTreeSet::new());
+    for (_, wish) in wishes("/bin/true", &[]) {
+        let broken = Broken::new(wish.as_ref()).unwrap();
+        seen.extend((0..broken.len()).map(|position| format!("{:?}", broken.code(position).unwrap_or(Code::Fail))));
+        texts += &wish.explain();
+        options.extend(wish.options.iter().copied());
+    }
+    assert_eq!(seen, codes(), "what a plan can hold");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/confine");
+    let mut files: Vec<_> = fs::read_dir(&root).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).filter(|name| name != "mod.rs").collect();
+    files.sort();
+    let listed: Vec<_> = SITES.iter().map(|(name, ..)| format!("{name}.rs")).collect();
+    assert_eq!(files, listed, "a kind of confinement that this test does not know");
+    for (name, sites, words) in SITES {
+        let source = fs::read_to_string(root.join(format!("{name}.rs"))).unwrap();
+        let found = source.matches("plan.op(").count() + source.matches("plan.call(").count();
+        assert_eq!(found, *sites, "src/confine/{name}.rs makes ops that this test does not know");
+        for word in *words {
+            let root_only = *word == "securebits" && !is_root();
+            assert!(texts.contains(word) || root_only, "no command of the tests has {word:?} (src/confine/{name}.rs)");
+        }
+    }
+    let all = (1..).take_while(|option| {
+        let cmd = sandbox_cmd_new(c"/bin/true".as_ptr());
+        let known = sandbox_cmd_set(cmd, *option, 1) == 0;
+        sandbox_cmd_free(cmd);
+        known
+    });
+    for option in all.filter(|option| *option != 17 || is_root()) {
+        assert!(options.contains(&option), "no command of the tests sets option {option}");
+    }
+}
+
+#[test]
+fn the_callers_functions_can_refuse_and_nothing_is_left() {
+    extern "C" fn refuse(_: *mut libc::c_void) -> libc::c_int {
+        -77
+    }
+    extern "C" fn not_ready(_: libc::pid_t, _: libc::c_int, _: *mut libc::c_void) -> libc::c_int {
+        -78
+    }
+    alone(|| with_marker(|args, marker| {
+        for (name, wish) in wishes("/bin/touch", args) {
+            for (errno, hook) in [(77, 0), (78, 1)] {
+                warm_up();
+                let broken = wish.copy();
+                match hook {
+                    0 => sandbox_cmd_pre_exec(broken.cmd, Some(refuse), ptr::null_mut()),
+                    _ => sandbox_cmd_on_ready(broken.cmd, Some(not_ready), ptr::null_mut()),
+                };
+                let before = Host::now();
+                let error = broken.spawn().expect_err(name);
+                assert_eq!((error.0, error.1, error.2), (errno, 22, 0), "{name}");
+                assert!(is_childless(), "{name}: left {}", children());
+                let differences = before.differences(&Host::now());
+                assert!(differences.is_empty(), "{name}: {differences:?}");
+                assert!(!marker.exists(), "{name}");
+            }
+        }
+    }));
+}

@@ -1,0 +1,135 @@
+//! The committed header is the generated one, and no number in it ever changes: programs were compiled with them.
+
+use sandbox_spawn::capi::cmd::{sandbox_cmd_free, sandbox_cmd_new, sandbox_cmd_set};
+use sandbox_spawn::capi::error::{sandbox_stage_name, sandbox_version};
+use std::collections::BTreeMap;
+use std::ffi::CStr;
+
+const HEADER: &str = include_str!("../include/sandbox_spawn.h");
+const GENERATED: &str = include_str!(concat!(env!("OUT_DIR"), "/sandbox_spawn.h"));
+
+#[test]
+fn the_committed_header_is_the_generated_one() {
+    if let Some((line, (committed, generated))) = HEADER.lines().zip(GENERATED.lines()).enumerate().find(|(_, (a, b))| a != b) {
+        panic!("include/sandbox_spawn.h differs in line {}: {committed:?}, generated {generated:?}: run `make header`", line + 1);
+    }
+    assert!(HEADER == GENERATED, "include/sandbox_spawn.h is longer or shorter than the generated one: run `make header`");
+}
+
+/// "SANDBOX_X = 1" of the enumerations and "#define SANDBOX_X 1", by name.
+fn constants() -> BTreeMap<&'static str, i64> {
+    HEADER.lines().filter_map(|line| {
+        let line = line.trim().trim_end_matches(',');
+        let (name, value) = line.strip_prefix("#define ").map_or_else(|| line.split_once(" = "), |rest| rest.split_once(' '))?;
+        (name.starts_with("SANDBOX_") && !name.contains('(')).then_some(())?;
+        Some((name, value.parse().ok()?))
+    }).collect()
+}
+
+/// Every constant but stages and options, which have tables of their own below. A new one is added; none is changed.
+const NUMBERS: &[(&str, i64)] = &[
+    ("SANDBOX_CAUSE_FILTER", 1), ("SANDBOX_CAUSE_KILLED", 4), ("SANDBOX_CAUSE_MEMORY", 2), ("SANDBOX_CAUSE_NONE", 0),
+    ("SANDBOX_CAUSE_TIMEOUT", 3),
+    ("SANDBOX_CMP_EQ", 1), ("SANDBOX_CMP_GE", 5), ("SANDBOX_CMP_GT", 6), ("SANDBOX_CMP_LE", 4), ("SANDBOX_CMP_LT", 3),
+    ("SANDBOX_CMP_MASKED_EQ", 7), ("SANDBOX_CMP_NE", 2), ("SANDBOX_DENY_BPF", 64), ("SANDBOX_DENY_IO_URING", 4),
+    ("SANDBOX_DENY_KERNEL_POINTERS", 256), ("SANDBOX_DENY_KEYRINGS", 8), ("SANDBOX_DENY_PERF", 32), ("SANDBOX_DENY_PTRACE", 16),
+    ("SANDBOX_DENY_SECCOMP", 128), ("SANDBOX_DENY_TERMINAL_INJECTION", 1), ("SANDBOX_DENY_USER_NAMESPACES", 2), ("SANDBOX_EXITED", 1), ("SANDBOX_FD_CGROUP", 6), ("SANDBOX_FD_PIDFD", 0), ("SANDBOX_FD_PTY", 5),
+    ("SANDBOX_FD_SECCOMP", 1), ("SANDBOX_FD_STDERR", 4), ("SANDBOX_FD_STDIN", 2), ("SANDBOX_FD_STDOUT", 3),
+    ("SANDBOX_FILTER_LOG", 2), ("SANDBOX_FILTER_SPEC_ALLOW", 4), ("SANDBOX_FILTER_WAIT_KILLABLE_RECV", 32), // the kernel's
+    ("SANDBOX_LEFT_OUT_DENY_TSC", 2), ("SANDBOX_LEFT_OUT_KEYRING", 8), ("SANDBOX_LEFT_OUT_MDWE", 1), ("SANDBOX_LEFT_OUT_SPECULATION", 4),
+    // CLONE_NEW*
+    ("SANDBOX_NS_CGROUP", 0x0200_0000), ("SANDBOX_NS_IPC", 0x0800_0000), ("SANDBOX_NS_MOUNT", 0x0002_0000), ("SANDBOX_NS_NET", 0x4000_0000),
+    ("SANDBOX_NS_PID", 0x2000_0000), ("SANDBOX_NS_TIME", 0x80), ("SANDBOX_NS_USER", 0x1000_0000), ("SANDBOX_NS_UTS", 0x0400_0000),
+    ("SANDBOX_SIGNALED", 2), ("SANDBOX_SPECULATION_INDIRECT_BRANCH", 2), ("SANDBOX_SPECULATION_STORE_BYPASS", 1),
+    ("SANDBOX_STDIO_FD", 3), ("SANDBOX_STDIO_INHERIT", 0), ("SANDBOX_STDIO_NULL", 1), ("SANDBOX_STDIO_PIPE", 2), ("SANDBOX_STDIO_PTY", 4),
+];
+
+/// In the order of the numbers, from 0.
+const STAGES: &[&str] = &[
+    "NONE", "SETUP", "CLONE", "USERNS", "GATE", "MOUNT", "ROOT", "NETWORK", "HOSTNAME", "CGROUP", "RLIMIT", "FD", "STDIO", "SESSION",
+    "SIGNAL", "IDENTITY", "CAPABILITY", "LANDLOCK", "SECCOMP", "HANDOFF", "PTRACE", "CWD", "CALLBACK", "EXEC", "PROCESS", "TRAMPOLINE", "INIT",
+];
+
+/// In the order of the numbers, from 1, each with the least and the greatest value that it takes.
+const OPTIONS: &[(&str, i64, i64)] = &[
+    ("NO_NEW_PRIVS", 0, 1), ("DEATH_SIGNAL", 0, 64), ("CLOSE_FDS", 0, 1), ("RESET_SIGNALS", 0, 1), ("NEW_SESSION", 0, 1),
+    ("PROCESS_GROUP", 0, i32::MAX as i64), ("CONTROLLING_TTY", 0, 1), ("UMASK", 0, 0o777), ("NICE", -20, 19), ("OOM_SCORE_ADJ", -1000, 1000),
+    ("CPU_AFFINITY", 1, -1), ("NO_RANDOMIZE", 0, 1), ("MDWE", 0, 1), ("DENY_TSC", 0, 1), ("SPECULATION", 0, 3), ("NEW_KEYRING", 0, 1),
+    ("SECUREBITS", 0, 0xff), ("INIT", 0, 1), ("LOOPBACK", 0, 1), ("RANDOM_FDS", 0, 1), ("ALLOW_PRIVILEGED_HOST", 0, 1),
+    ("ALLOW_NO_MDWE", 0, 1), ("ALLOW_NO_DENY_TSC", 0, 1), ("ALLOW_NO_SPECULATION", 0, 1), ("ALLOW_NO_KEYRING", 0, 1),
+];
+
+fn with_prefix(prefix: &str) -> BTreeMap<&'static str, i64> {
+    constants().into_iter().filter_map(|(name, value)| Some((name.strip_prefix(prefix)?, value))).collect()
+}
+
+#[test]
+fn every_stage_has_its_number_and_its_name() {
+    let expected: BTreeMap<_, _> = STAGES.iter().copied().zip(0..).collect();
+    assert_eq!(with_prefix("SANDBOX_STAGE_"), expected);
+    let name = |stage| unsafe { CStr::from_ptr(sandbox_stage_name(stage)) }.to_str().unwrap(); // SAFETY: a constant string
+    for (number, stage) in (0..).zip(STAGES) {
+        assert_eq!(name(number), stage.to_lowercase());
+    }
+    for unknown in [STAGES.len() as u32, 1000, i32::MAX as u32, u32::MAX] {
+        assert_eq!(name(unknown), "unknown");
+    }
+}
+
+#[test]
+fn every_option_has_its_number_and_its_range() {
+    let expected: BTreeMap<_, _> = OPTIONS.iter().map(|(name, ..)| *name).zip(1..).collect();
+    assert_eq!(with_prefix("SANDBOX_OPT_"), expected);
+    let set = |option: u32, value: i64| {
+        let cmd = sandbox_cmd_new(c"/bin/true".as_ptr());
+        let code = sandbox_cmd_set(cmd, option, value.cast_unsigned());
+        sandbox_cmd_free(cmd);
+        code
+    };
+    for (number, (name, least, greatest)) in (1..).zip(OPTIONS) {
+        assert_eq!((set(number, *least), set(number, *greatest)), (0, 0), "{name}");
+        assert_eq!(set(number, least.wrapping_sub(1)), -libc::EINVAL, "{name}: below its range");
+        if *greatest != -1 {
+            assert_eq!(set(number, greatest + 1), -libc::EINVAL, "{name}: above its range");
+            assert_eq!(set(number, i64::MAX), -libc::EINVAL, "{name}: far above its range");
+        }
+    }
+    for unknown in [0, OPTIONS.len() as u32 + 1, 1000, u32::MAX] {
+        assert_eq!(set(unknown, 1), -libc::EINVAL, "option {unknown}");
+    }
+}
+
+#[test]
+fn every_other_constant_has_its_number() {
+    let mut rest = constants();
+    rest.retain(|name, _| !["SANDBOX_STAGE_", "SANDBOX_OPT_", "SANDBOX_VERSION_"].iter().any(|prefix| name.starts_with(prefix)));
+    assert_eq!(rest, NUMBERS.iter().copied().collect(), "a new constant joins the table; an old one never changes");
+}
+
+#[test]
+fn the_version_is_the_headers() {
+    let numbers = with_prefix("SANDBOX_VERSION_");
+    // SAFETY: a constant string.
+    let version = unsafe { CStr::from_ptr(sandbox_version()) }.to_str().unwrap();
+    assert_eq!(version, format!("{}.{}.{}", numbers["MAJOR"], numbers["MINOR"], numbers["PATCH"]));
+}
+
+#[test]
+fn every_name_is_ours() {
+    for line in HEADER.lines() {
+        let words: Vec<_> = line.split([' ', '(', ';', '{']).filter(|word| !word.is_empty()).collect();
+        let name = match words[..] {
+            ["#define", name, ..] => name,
+            ["typedef", "struct" | "enum", name, ..] => name,
+            _ => continue,
+        };
+        assert!(name.starts_with("SANDBOX_") || name.starts_with("sandbox_"), "{line}");
+    }
+}
+
+#[test]
+fn every_number_fits_an_int() {
+    for (name, value) in constants() {
+        assert!(i32::try_from(value).is_ok(), "{name} = {value}");
+    }
+}

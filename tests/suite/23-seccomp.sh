@@ -1,0 +1,134 @@
+# Filters, the hand-off, ptrace and namespaces: the C programs as root and as an ordinary user, once more without a
+# shared library, under strace -f, under AddressSanitizer and Valgrind; and a count of what is compiled.
+set -u
+out=$ROOT/build/test/c
+programs="filters handoff ptrace namespaces"
+# The checkout may be unreadable for an ordinary user: what runs lies here.
+work=$(mktemp -d /var/tmp/sandbox-spawn-seccomp.XXXXXX) || exit 1
+trap 'rm -rf "$work"' EXIT
+trap 'exit 1' INT TERM
+chmod 755 "$work"
+mkdir -m 1777 "$work/tmp"
+mkdir "$work/lib"
+cp -P "$PREFIX"/lib/libsandbox_spawn.so* "$work/lib/"
+chmod 755 "$work"/lib/*.so.*.*
+
+# A user of no rights, where this one is root. A name is not needed.
+become=()
+who=user
+if [ "$(id -u)" = 0 ]; then
+    become=(setpriv --reuid 64321 --regid 64321 --clear-groups --inh-caps=-all)
+    who=root
+    "${become[@]}" true || { echo "not ok - an ordinary user: setpriv can't become one"; exit 1; }
+fi
+
+# build NAME VARIABLE=VALUE...
+build() {
+    local name=$1
+    shift
+    mkdir -p "$out"
+    if ! make -s -C "$ROOT/tests/c" OUT="$out/$name" PROGRAMS="$programs" "$@" >"$work/log" 2>&1; then
+        echo "not ok - build $name: $(grep -m1 -i error "$work/log")"
+        cat "$work/log"
+        return 1
+    fi
+    cp -r "$out/$name" "$work/$name"
+    chmod -R go=rX "$work/$name"
+}
+
+# lines TITLE PROGRAM CODE: what the program printed, under that title.
+lines() {
+    sed -nE "s/^(ok|not ok|skip) - /\1 - $1, $2: /p" "$work/log"
+    [ "$3" -eq 0 ] && return
+    grep -q '^not ok - ' "$work/log" || echo "not ok - $1, $2: ended with code $3"
+    grep -vE '^(ok|skip) - ' "$work/log" | head -n 60
+}
+
+# run TITLE NAME PROGRAM [part of a test's name]..., through the command in `through`.
+through=()
+run() {
+    local title=$1 name=$2 program=$3
+    shift 3
+    ( cd "$work/tmp" && exec timeout --kill-after=5 300 "${through[@]}" env TMPDIR="$work/tmp" HOME="$work/tmp" LD_LIBRARY_PATH="$work/lib" "$work/$name/$program" "$@" ) </dev/null >"$work/log" 2>&1
+    lines "$title" "$program" $?
+}
+
+if build seccomp-dynamic; then
+    for program in $programs; do
+        through=("${become[@]}")
+        run user seccomp-dynamic $program
+        through=()
+        if [ $who = root ]; then run root seccomp-dynamic $program; fi
+    done
+
+    # What is not traced itself must not mind a tracer: strace follows into the set-up, where no step may depend on
+    # being alone. Half of the ways to start, to be done in time.
+    if ! command -v strace >/dev/null; then echo "skip - strace: there is none"
+    elif ! strace -f -qq -o /dev/null true 2>/dev/null; then echo "skip - strace: it may not trace here"
+    else
+        through=(strace -f -qq -o /dev/null)
+        run strace seccomp-dynamic filters "every comparison" "of several rules" "errno, 0 too" "a program that its filter" "several filters hold" "each ready-made" "threads, fork" "WAIT_KILLABLE"
+        run strace seccomp-dynamic handoff "and the right end, by way" "and the right end, under an init in" "from another thread" "load and hold under" "listener" "exec"
+        run strace seccomp-dynamic namespaces
+        through=()
+    fi
+
+    # How often a filter is compiled: counted at libseccomp's door and at malloc's.
+    cat > "$work/count.c" <<'C'
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+extern void *__libc_malloc(size_t);
+static struct { unsigned long contexts, allocations; } none, *volatile counters = (void *)&none;
+__attribute__((constructor)) static void map(void) {
+    int fd = open(getenv("SECCOMP_COUNTERS"), O_RDWR);
+    void *memory = mmap(NULL, sizeof none, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (memory != MAP_FAILED) counters = memory;
+    close(fd);
+}
+void *malloc(size_t size) {
+    __atomic_add_fetch(&counters->allocations, 1, __ATOMIC_RELAXED);
+    return __libc_malloc(size);
+}
+void *seccomp_init(uint32_t action) {
+    void *(*real)(uint32_t) = (void *(*)(uint32_t))dlsym(RTLD_NEXT, "seccomp_init");
+    counters->contexts++;
+    return real(action);
+}
+C
+    if ! ldd "$work/lib/libsandbox_spawn.so.0" | grep -q libseccomp; then
+        echo "skip - compiled once: libseccomp is no shared library here, and can't be counted"
+    elif cc -shared -fPIC -O1 -w -o "$work/count.so" "$work/count.c" -ldl 2>"$work/log"; then
+        truncate -s 4096 "$work/counters"
+        ( cd "$work/tmp" && LD_LIBRARY_PATH="$work/lib" SECCOMP_COUNTERS="$work/counters" timeout --kill-after=5 120 env LD_PRELOAD="$work/count.so" "$work/seccomp-dynamic/filters" "a filter is compiled once" ) </dev/null >"$work/log" 2>&1
+        lines counted filters $?
+    else
+        echo "not ok - build count: $(head -n 1 "$work/log")"
+    fi
+fi
+
+if build seccomp-static CC=clang LINK=static; then
+    for program in $programs; do run "static, $who" seccomp-static $program; done
+fi
+
+# The library's allocations on the host's side, by the sanitizer's malloc; nothing is instrumented in the child.
+echo 'int main(void) { return 0; }' >"$work/probe.c"
+if ! cc -fsanitize=address -o "$work/probe" "$work/probe.c" 2>/dev/null || ! "$work/probe"; then
+    echo "skip - AddressSanitizer: the compiler has none here"
+elif build seccomp-asan LINK=archive CFLAGS="-O1 -g -fsanitize=address -fno-omit-frame-pointer"; then
+    export ASAN_OPTIONS=detect_leaks=1:detect_stack_use_after_return=0
+    for program in $programs; do run AddressSanitizer seccomp-asan $program; done
+    unset ASAN_OPTIONS
+fi
+
+# Valgrind ends where it meets the library's clone: it is given what fails, or is done, before one.
+if ! command -v valgrind >/dev/null; then echo "skip - Valgrind: there is none"
+elif [ -d "$work/seccomp-dynamic" ]; then
+    through=(valgrind -q --leak-check=full --show-leak-kinds=definite,indirect,possible --errors-for-leak-kinds=definite,indirect,possible --error-exitcode=9)
+    run Valgrind seccomp-dynamic filters -1 "the first bad setter" "a second filter that notifies" "the kernel would refuse"
+    through=()
+fi
