@@ -1,6 +1,12 @@
 //! What the caller asked for. Setters check what can be checked at once and latch the first failure; nothing here
 //! starts anything. `plan` turns it into ops.
 
+use crate::confine::cgroup::Group;
+use crate::confine::hostname::Names;
+use crate::confine::identity::Identity;
+use crate::confine::join::Joined;
+use crate::confine::landlock::Ruleset;
+use crate::confine::mount::Mounts;
 use crate::confine::namespace::{self, Map};
 use crate::error::{Error, Result, Stage, quoted};
 use crate::options::{Options, Opt};
@@ -94,6 +100,12 @@ pub struct Cmd {
     pub namespaces: u64,
     pub uid_maps: Vec<Map>,
     pub gid_maps: Vec<Map>,
+    pub joined: Joined,
+    pub hostname: Names,
+    pub identity: Identity,
+    pub mounts: Mounts,
+    pub landlock: Ruleset,
+    pub cgroup: Group,
     latched: Option<Error>,
     plan: OnceLock<Arc<Plan>>,
 }
@@ -128,6 +140,12 @@ impl Cmd {
             namespaces: 0,
             uid_maps: Vec::new(),
             gid_maps: Vec::new(),
+            joined: Joined::default(),
+            hostname: Names::default(),
+            identity: Identity::default(),
+            mounts: Mounts::default(),
+            landlock: Ruleset::default(),
+            cgroup: Group::default(),
             latched: None,
             plan: OnceLock::new(),
         };

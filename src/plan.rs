@@ -2,7 +2,10 @@
 //! A plan is immutable and holds no address: it can be spawned many times, from many threads at once.
 
 use crate::cmd::Cmd;
-use crate::confine::{cwd, death, exec, fds, filter, gate, init, keyring, memory, namespace, network, oom, privilege, process, rlimit, session, signal, stdio, trace};
+use crate::confine::{
+    cgroup, cwd, death, exec, fds, filter, gate, hostname, identity, init, join, keyring, landlock, memory, mount, namespace, network, oom, privilege,
+    process, rlimit, session, signal, stdio, trace,
+};
 use crate::error::{Error, Result, Stage, quoted};
 use crate::memory::USUAL_STACK;
 use sandbox_child::plan::{Block, Code, NONE, Op, gate as gate_of, kind};
@@ -25,19 +28,28 @@ pub const ORDER: &[Part] = &[
     Part::Any(namespace::watch),
     // From here on a host that dies leaves nothing behind.
     Part::Any(death::arm),
+    // Its limits hold from the first step on.
+    Part::Any(cgroup::enter),
     // Without a map a user namespace lets nothing be done.
     Part::Any(namespace::map),
     // With the capabilities of the new namespaces, before an exec takes them.
     Part::Any(network::loopback),
     Part::Any(namespace::time),
+    Part::Any(hostname::set),
     // The host looks at a child that is confined by its namespaces and has run nothing.
     Part::Any(gate::ready),
     // The child's own file below /proc, while there is the host's /proc.
     Part::Any(oom::open),
     Part::Any(keyring::join),
+    // The new root, while the paths of the host's lead somewhere.
+    Part::Any(mount::assemble),
     // The caller's function needs the host's memory (a copy of it): with an init, before that is left.
     Part::Any(exec::pre_exec_before_init),
     Part::OwnMemory,
+    // A namespace that others live in: from memory that holds nothing of the host's (CVE-2016-9962).
+    Part::Any(join::enter),
+    // A limit that can kill must not meet the host's memory.
+    Part::Any(cgroup::limit),
     Part::Any(oom::write),
     Part::Any(memory::deny_write_execute),
     // What follows is the program's alone, not its init's.
@@ -51,10 +63,14 @@ pub const ORDER: &[Part] = &[
     Part::Any(stdio::place),
     Part::Any(fds::place),
     Part::Any(session::terminal),
-    Part::Any(cwd::change),
     // After all that could meet a limit, before the privilege to raise one is gone.
     Part::Any(rlimit::set),
+    Part::Any(identity::change),
+    // As whom the program runs: a directory closed to it is closed here too.
+    Part::Any(cwd::change),
     Part::Any(privilege::drop),
+    // Without no_new_privs it needs a privilege; with it, none of what comes before may be in its way.
+    Part::Any(landlock::restrict),
     // The caller's own code, confined by all of the above.
     Part::Any(exec::pre_exec),
     // A change of identity cleared it.
