@@ -3,12 +3,12 @@
 set -u
 cd "$ROOT/fuzz" || exit 1
 inputs=${FUZZ_INPUTS:-10000} seconds=${FUZZ_SECONDS:-20}
-build() { cargo build --quiet --locked --target-dir "$ROOT/target" "$@" 2>&1; }
+build() { cargo build --quiet --locked --target-dir "$ROOT/target/fuzz" "$@" 2>&1; }
 
 name="$inputs inputs to the builder neither end the host nor leak"
 if ! build --bin random; then
     echo "not ok - $name: it does not build"
-elif timeout 120 "$ROOT/target/debug/random" "$inputs" > "$ROOT/build/test/fuzz-random.log" 2>&1; then
+elif timeout 120 "$ROOT/target/fuzz/debug/random" "$inputs" > "$ROOT/build/test/fuzz-random.log" 2>&1; then
     tail -n 1 "$ROOT/build/test/fuzz-random.log"
     echo "ok - $name"
 else
@@ -26,7 +26,7 @@ if ! command -v c++ >/dev/null; then
     echo "skip - $name: no C++ compiler"
 elif ! build --features libfuzzer --bin builder --target "$target"; then
     echo "skip - $name: this toolchain does not build libFuzzer with instrumentation"
-elif "$ROOT/target/$target/debug/builder" -max_total_time="$seconds" -max_len=600 -timeout=30 -rss_limit_mb=2048 -verbosity=0 \
+elif "$ROOT/target/fuzz/$target/debug/builder" -max_total_time="$seconds" -max_len=600 -timeout=30 -rss_limit_mb=2048 -verbosity=0 \
         -artifact_prefix="$ROOT/build/test/fuzz-" "$corpus" > "$ROOT/build/test/fuzz-libfuzzer.log" 2>&1; then
     echo "ok - $name"
 else

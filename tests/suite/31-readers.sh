@@ -11,10 +11,10 @@ for reader in policy oci simulator; do
         name="$count random programs: what is verified returns only what its returns foresee"
     fi
     log=$ROOT/build/test/fuzz-$reader.log
-    if ! cargo build --quiet --locked --target-dir "$ROOT/target" --bin "$reader" > "$log" 2>&1; then
+    if ! cargo build --quiet --locked --target-dir "$ROOT/target/fuzz" --bin "$reader" > "$log" 2>&1; then
         tail -n 20 "$log"
         echo "not ok - $name: it does not build"
-    elif timeout 120 "$ROOT/target/debug/$reader" "$count" > "$log" 2>&1; then
+    elif timeout 120 "$ROOT/target/fuzz/debug/$reader" "$count" > "$log" 2>&1; then
         tail -n 1 "$log"
         echo "ok - $name"
     else
