@@ -50,13 +50,33 @@ const STAGES: &[&str] = &[
     "SIGNAL", "IDENTITY", "CAPABILITY", "LANDLOCK", "SECCOMP", "HANDOFF", "PTRACE", "CWD", "CALLBACK", "EXEC", "PROCESS", "TRAMPOLINE", "INIT",
 ];
 
-/// In the order of the numbers, from 1, each with the least and the greatest value that it takes.
-const OPTIONS: &[(&str, i64, i64)] = &[
-    ("NO_NEW_PRIVS", 0, 1), ("DEATH_SIGNAL", 0, 64), ("CLOSE_FDS", 0, 1), ("RESET_SIGNALS", 0, 1), ("NEW_SESSION", 0, 1),
-    ("PROCESS_GROUP", 0, i32::MAX as i64), ("CONTROLLING_TTY", 0, 1), ("UMASK", 0, 0o777), ("NICE", -20, 19), ("OOM_SCORE_ADJ", -1000, 1000),
-    ("CPU_AFFINITY", 1, -1), ("NO_RANDOMIZE", 0, 1), ("MDWE", 0, 1), ("DENY_TSC", 0, 1), ("SPECULATION", 0, 3), ("NEW_KEYRING", 0, 1),
-    ("SECUREBITS", 0, 0xff), ("INIT", 0, 1), ("LOOPBACK", 0, 1), ("RANDOM_FDS", 0, 1), ("ALLOW_PRIVILEGED_HOST", 0, 1),
-    ("ALLOW_NO_MDWE", 0, 1), ("ALLOW_NO_DENY_TSC", 0, 1), ("ALLOW_NO_SPECULATION", 0, 1), ("ALLOW_NO_KEYRING", 0, 1),
+/// Each with its number, and the least and the greatest value that it takes.
+const OPTIONS: &[(&str, i64, i64, i64)] = &[
+    ("NO_NEW_PRIVS", 1, 0, 1),
+    ("DEATH_SIGNAL", 2, 0, 64),
+    ("CLOSE_FDS", 3, 0, 1),
+    ("RESET_SIGNALS", 4, 0, 1),
+    ("NEW_SESSION", 5, 0, 1),
+    ("PROCESS_GROUP", 6, 0, i32::MAX as i64),
+    ("CONTROLLING_TTY", 7, 0, 1),
+    ("UMASK", 8, 0, 0o777),
+    ("NICE", 9, -20, 19),
+    ("OOM_SCORE_ADJ", 10, -1000, 1000),
+    ("CPU_AFFINITY", 11, 1, -1),
+    ("NO_RANDOMIZE", 12, 0, 1),
+    ("MDWE", 13, 0, 1),
+    ("DENY_TSC", 14, 0, 1),
+    ("SPECULATION", 15, 0, 3),
+    ("NEW_KEYRING", 16, 0, 1),
+    ("SECUREBITS", 17, 0, 0xff),
+    ("INIT", 18, 0, 1),
+    ("LOOPBACK", 19, 0, 1),
+    ("RANDOM_FDS", 20, 0, 1),
+    ("ALLOW_PRIVILEGED_HOST", 21, 0, 1),
+    ("ALLOW_NO_MDWE", 22, 0, 1),
+    ("ALLOW_NO_DENY_TSC", 23, 0, 1),
+    ("ALLOW_NO_SPECULATION", 24, 0, 1),
+    ("ALLOW_NO_KEYRING", 25, 0, 1),
 ];
 
 fn with_prefix(prefix: &str) -> BTreeMap<&'static str, i64> {
@@ -78,7 +98,7 @@ fn every_stage_has_its_number_and_its_name() {
 
 #[test]
 fn every_option_has_its_number_and_its_range() {
-    let expected: BTreeMap<_, _> = OPTIONS.iter().map(|(name, ..)| *name).zip(1..).collect();
+    let expected: BTreeMap<_, _> = OPTIONS.iter().map(|(name, number, ..)| (*name, *number)).collect();
     assert_eq!(with_prefix("SANDBOX_OPT_"), expected);
     let set = |option: u32, value: i64| {
         let cmd = sandbox_cmd_new(c"/bin/true".as_ptr());
@@ -86,7 +106,8 @@ fn every_option_has_its_number_and_its_range() {
         sandbox_cmd_free(cmd);
         code
     };
-    for (number, (name, least, greatest)) in (1..).zip(OPTIONS) {
+    for (name, number, least, greatest) in OPTIONS {
+        let number = u32::try_from(*number).unwrap();
         assert_eq!((set(number, *least), set(number, *greatest)), (0, 0), "{name}");
         assert_eq!(set(number, least.wrapping_sub(1)), -libc::EINVAL, "{name}: below its range");
         if *greatest != -1 {
@@ -94,7 +115,7 @@ fn every_option_has_its_number_and_its_range() {
             assert_eq!(set(number, i64::MAX), -libc::EINVAL, "{name}: far above its range");
         }
     }
-    for unknown in [0, OPTIONS.len() as u32 + 1, 1000, u32::MAX] {
+    for unknown in (0..256).filter(|number| OPTIONS.iter().all(|(_, known, ..)| known != number)).map(|number| number as u32).chain([1000, u32::MAX]) {
         assert_eq!(set(unknown, 1), -libc::EINVAL, "option {unknown}");
     }
 }
