@@ -262,6 +262,15 @@ typedef enum sandbox_option {
      * 1: go on with the host's session keyring where a new one is refused.
      */
     SANDBOX_OPT_ALLOW_NO_KEYRING = 25,
+    /**
+     * 1: go on with fewer Landlock rights, ports or scopes than asked for, or with none, where the kernel lacks them:
+     * the status says which (landlock_*_left_out).
+     */
+    SANDBOX_OPT_ALLOW_LESS_LANDLOCK = 50,
+    /**
+     * What Landlock logs to the audit system: a sum of SANDBOX_LANDLOCK_LOG_* (Linux 6.15).
+     */
+    SANDBOX_OPT_LANDLOCK_LOG = 51,
 } sandbox_option;
 
 /**
@@ -286,6 +295,10 @@ typedef enum sandbox_left_out {
     SANDBOX_LEFT_OUT_DENY_TSC = 2,
     SANDBOX_LEFT_OUT_SPECULATION = 4,
     SANDBOX_LEFT_OUT_KEYRING = 8,
+    /**
+     * Which rights and scopes: see landlock_fs_left_out and those that follow it.
+     */
+    SANDBOX_LEFT_OUT_LANDLOCK = 256,
 } sandbox_left_out;
 
 /**
@@ -460,6 +473,99 @@ typedef enum sandbox_ns {
 } sandbox_ns;
 
 /**
+ * What a Landlock rule grants below a path: the kernel's values (LANDLOCK_ACCESS_FS_*).
+ */
+typedef enum sandbox_landlock_fs {
+    SANDBOX_LANDLOCK_EXECUTE = 1,
+    /**
+     * To open a file for writing.
+     */
+    SANDBOX_LANDLOCK_WRITE_FILE = 2,
+    SANDBOX_LANDLOCK_READ_FILE = 4,
+    /**
+     * To list a directory.
+     */
+    SANDBOX_LANDLOCK_READ_DIR = 8,
+    SANDBOX_LANDLOCK_REMOVE_DIR = 16,
+    SANDBOX_LANDLOCK_REMOVE_FILE = 32,
+    SANDBOX_LANDLOCK_MAKE_CHAR = 64,
+    SANDBOX_LANDLOCK_MAKE_DIR = 128,
+    SANDBOX_LANDLOCK_MAKE_REG = 256,
+    SANDBOX_LANDLOCK_MAKE_SOCK = 512,
+    SANDBOX_LANDLOCK_MAKE_FIFO = 1024,
+    SANDBOX_LANDLOCK_MAKE_BLOCK = 2048,
+    SANDBOX_LANDLOCK_MAKE_SYM = 4096,
+    /**
+     * To rename or link from one directory to another (ABI 2; always denied before).
+     */
+    SANDBOX_LANDLOCK_REFER = 8192,
+    /**
+     * truncate, and open with O_TRUNC (ABI 3).
+     */
+    SANDBOX_LANDLOCK_TRUNCATE = 16384,
+    /**
+     * ioctl on devices opened from then on (ABI 5).
+     */
+    SANDBOX_LANDLOCK_IOCTL_DEV = 32768,
+    /**
+     * READ_FILE and READ_DIR.
+     */
+    SANDBOX_LANDLOCK_READ = 12,
+    /**
+     * READ, and EXECUTE: what programs and their libraries need.
+     */
+    SANDBOX_LANDLOCK_READ_EXECUTE = 13,
+    /**
+     * WRITE_FILE, TRUNCATE, REFER, and to make and remove all but device files.
+     */
+    SANDBOX_LANDLOCK_WRITE = 30642,
+    /**
+     * All of them.
+     */
+    SANDBOX_LANDLOCK_ALL = 65535,
+} sandbox_landlock_fs;
+
+/**
+ * What a Landlock rule grants for a TCP port: the kernel's values (LANDLOCK_ACCESS_NET_*, ABI 4).
+ */
+typedef enum sandbox_landlock_net {
+    SANDBOX_LANDLOCK_BIND_TCP = 1,
+    SANDBOX_LANDLOCK_CONNECT_TCP = 2,
+} sandbox_landlock_net;
+
+/**
+ * What a program may reach only within its sandbox: the kernel's values (LANDLOCK_SCOPE_*, ABI 6).
+ */
+typedef enum sandbox_landlock_scope {
+    /**
+     * Abstract unix sockets to connect or send to.
+     */
+    SANDBOX_LANDLOCK_ABSTRACT_UNIX_SOCKET = 1,
+    /**
+     * Processes to signal.
+     */
+    SANDBOX_LANDLOCK_SIGNAL = 2,
+} sandbox_landlock_scope;
+
+/**
+ * The values of SANDBOX_OPT_LANDLOCK_LOG: the kernel's (LANDLOCK_RESTRICT_SELF_LOG_*, ABI 7).
+ */
+typedef enum sandbox_landlock_log {
+    /**
+     * Denials before the program's exec are not logged.
+     */
+    SANDBOX_LANDLOCK_LOG_SAME_EXEC_OFF = 1,
+    /**
+     * Denials after it are.
+     */
+    SANDBOX_LANDLOCK_LOG_NEW_EXEC_ON = 2,
+    /**
+     * Denials by rulesets of the program's own are not.
+     */
+    SANDBOX_LANDLOCK_LOG_SUBDOMAINS_OFF = 4,
+} sandbox_landlock_log;
+
+/**
  * A child that sandbox_spawn started. One thread may kill it while another waits for it.
  */
 typedef struct sandbox_child sandbox_child;
@@ -571,6 +677,16 @@ typedef struct sandbox_status {
      * SANDBOX_LEFT_OUT_*: what was asked for, allowed to be missing, and is.
      */
     uint64_t left_out;
+    /**
+     * With SANDBOX_LEFT_OUT_LANDLOCK: the rights, of files and of TCP ports, that could neither be denied nor granted.
+     */
+    uint64_t landlock_fs_left_out;
+    uint64_t landlock_net_left_out;
+    /**
+     * The scopes likewise, and what was not taken of SANDBOX_OPT_LANDLOCK_LOG.
+     */
+    uint64_t landlock_scope_left_out;
+    uint64_t landlock_log_left_out;
 } sandbox_status;
 
 /**
@@ -1186,6 +1302,48 @@ int sandbox_cmd_filter(struct sandbox_cmd *cmd,
  */
 int sandbox_cmd_ptrace(struct sandbox_cmd *cmd,
                        uint64_t options);
+
+/**
+ * Grants `access` to the file at `path`, or to the directory and all that is below it (Landlock). From the first such
+ * call on every access to files that this library knows of is denied but where a rule grants it: also to run the
+ * program, its interpreter and its libraries (SANDBOX_LANDLOCK_READ_EXECUTE). Files open already stay usable.
+ *
+ * What the kernel can't deny yet (SANDBOX_LANDLOCK_IOCTL_DEV needs Linux 6.10) refuses the spawn with -EOPNOTSUPP, unless
+ * SANDBOX_OPT_ALLOW_LESS_LANDLOCK is set. Needs no_new_privs or CAP_SYS_ADMIN. An error's index counts rules for paths
+ * and ports together, in the order of the calls; behind the last one stands the ruleset itself.
+ *
+ * @param path    Looked up by the child as the program's user, inside its root; symlinks are followed. Copied. Not
+ *                found: the spawn fails with -ENOENT.
+ * @param access  A sum of SANDBOX_LANDLOCK_*. Rights that only directories have are passed over for another file, unless
+ *                they are all there is (-ENOTDIR). 0 grants nothing: `path` is not looked at, and what no other rule
+ *                grants is denied.
+ * @return 0; -EFAULT: NULL; -EINVAL: an unknown right; -ENAMETOOLONG.
+ */
+int sandbox_cmd_landlock_path(struct sandbox_cmd *cmd,
+                              const char *path,
+                              uint64_t access);
+
+/**
+ * Grants `access` to TCP port `port` (Landlock ABI 4, Linux 6.7). From the first such call on no other port can be bound
+ * or connected to by TCP. Other protocols are not restricted: that takes a network namespace.
+ *
+ * @param port    In the host's byte order; 0: to bind to a port that the kernel chooses.
+ * @param access  A sum of SANDBOX_LANDLOCK_BIND_TCP and _CONNECT_TCP; 0 grants nothing.
+ * @return 0; -EFAULT: NULL; -EINVAL: an unknown right.
+ */
+int sandbox_cmd_landlock_port(struct sandbox_cmd *cmd,
+                              uint16_t port,
+                              uint64_t access);
+
+/**
+ * Keeps the program from reaching out of its sandbox (Landlock ABI 6, Linux 6.12): from connecting to abstract unix
+ * sockets made outside of it, which a mount namespace does not hide, or from signalling processes outside.
+ *
+ * @param scopes  A sum of SANDBOX_LANDLOCK_ABSTRACT_UNIX_SOCKET and _SIGNAL; several calls add up.
+ * @return 0; -EFAULT: NULL; -EINVAL: an unknown scope.
+ */
+int sandbox_cmd_landlock_scope(struct sandbox_cmd *cmd,
+                               uint64_t scopes);
 
 /**
  * A supervisor of `child`: takes its seccomp fd out of the handle. The child may be freed before it.

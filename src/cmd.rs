@@ -370,7 +370,7 @@ pub fn path(text: &CStr, what: &str) -> Result<CString> {
     Ok(text.to_owned())
 }
 
-fn room<T>(list: &mut Vec<T>, what: &str) -> Result<()> {
+pub fn room<T>(list: &mut Vec<T>, what: &str) -> Result<()> {
     if list.len() >= MOST_STRINGS {
         return Err(Error::setup(libc::E2BIG, what));
     }

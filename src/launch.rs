@@ -4,7 +4,7 @@
 use crate::block::{Image, Place};
 use crate::cmd::Cmd;
 use crate::confine::namespace::{self, Ns};
-use crate::confine::{filter, trace};
+use crate::confine::{filter, landlock, trace};
 use crate::error::{Error, Result, Stage};
 use crate::fd;
 use crate::handoff;
@@ -411,6 +411,7 @@ impl Launch {
                 Err(match self.plan.ops.get(op) {
                     Some(at) if at.code == Code::Exec => error.hint(&self.plan.exec.hint(errno)),
                     Some(at) if at.stage == Stage::SANDBOX_STAGE_SECCOMP as u32 => error.hint(filter::hint(errno)),
+                    Some(at) if at.stage == Stage::SANDBOX_STAGE_LANDLOCK as u32 => error.hint(landlock::hint(errno)),
                     _ => error,
                 })
             }

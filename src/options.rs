@@ -60,6 +60,11 @@ pub enum sandbox_option {
     SANDBOX_OPT_ALLOW_NO_SPECULATION = 24,
     /// 1: go on with the host's session keyring where a new one is refused.
     SANDBOX_OPT_ALLOW_NO_KEYRING = 25,
+    /// 1: go on with fewer Landlock rights, ports or scopes than asked for, or with none, where the kernel lacks them:
+    /// the status says which (landlock_*_left_out).
+    SANDBOX_OPT_ALLOW_LESS_LANDLOCK = 50,
+    /// What Landlock logs to the audit system: a sum of SANDBOX_LANDLOCK_LOG_* (Linux 6.15).
+    SANDBOX_OPT_LANDLOCK_LOG = 51,
 }
 
 pub use sandbox_option as Opt;
@@ -84,6 +89,8 @@ pub enum sandbox_left_out {
     SANDBOX_LEFT_OUT_DENY_TSC = 2,
     SANDBOX_LEFT_OUT_SPECULATION = 4,
     SANDBOX_LEFT_OUT_KEYRING = 8,
+    /// Which rights and scopes: see landlock_fs_left_out and those that follow it.
+    SANDBOX_LEFT_OUT_LANDLOCK = 0x100,
 }
 
 impl sandbox_left_out {
@@ -114,7 +121,7 @@ const fn info(option: Opt, values: Values, default: Option<u64>) -> Info {
 }
 
 /// In the order of the numbers, which may leave gaps.
-pub const OPTIONS: [Info; 25] = {
+pub const OPTIONS: [Info; 27] = {
     use Values::*;
     use sandbox_option::*;
     [
@@ -143,6 +150,8 @@ pub const OPTIONS: [Info; 25] = {
         info(SANDBOX_OPT_ALLOW_NO_DENY_TSC, Switch, Some(0)),
         info(SANDBOX_OPT_ALLOW_NO_SPECULATION, Switch, Some(0)),
         info(SANDBOX_OPT_ALLOW_NO_KEYRING, Switch, Some(0)),
+        info(SANDBOX_OPT_ALLOW_LESS_LANDLOCK, Switch, Some(0)),
+        info(SANDBOX_OPT_LANDLOCK_LOG, UpTo(7), Some(0)),
     ]
 };
 

@@ -140,6 +140,9 @@ pub struct Plan {
     pub stack_size: usize,
     /// In the order of loading.
     pub filters: Vec<filter::Loaded>,
+    /// SANDBOX_LEFT_OUT_*, as far as known before there is a child.
+    pub left_out: u64,
+    pub landlock_left_out: landlock::Rights,
 }
 
 pub struct Builder {
@@ -169,6 +172,8 @@ impl Plan {
             namespaces: namespace::clone_flags(cmd),
             stack_size: if copies_memory { 1 << 20 } else { USUAL_STACK },
             filters: Vec::new(),
+            left_out: 0,
+            landlock_left_out: [0; 4],
         };
         let mut builder = Builder { plan, before_border: true, open_file: None };
         for part in ORDER {

@@ -2,6 +2,7 @@
 //! a program that ends at once (the trampoline without its argument). Nothing is read from versions or settings.
 
 use crate::cmd::Cmd;
+use crate::confine::landlock;
 use crate::confine::namespace::{self, Ns};
 use crate::launch;
 use crate::options::Opt;
@@ -106,7 +107,7 @@ pub fn probe() -> crate::error::Result<sandbox_features> {
         filter: probe.filter(act::ERRNO | 1, 0),
         notify: probe.filter(act::NOTIFY, 0),
         wait_killable: probe.filter(act::NOTIFY, wait_killable),
-        landlock_abi: landlock_abi(),
+        landlock_abi: landlock::abi(),
     })
 }
 
@@ -115,11 +116,4 @@ fn has_clone3() -> bool {
     // SAFETY: no memory is named.
     let result = unsafe { libc::syscall(libc::SYS_clone3, std::ptr::null::<u8>(), 0usize) };
     result < 0 && nix::errno::Errno::last() != nix::errno::Errno::ENOSYS
-}
-
-fn landlock_abi() -> u32 {
-    const LANDLOCK_CREATE_RULESET_VERSION: u32 = 1;
-    // SAFETY: with this flag the call takes no struct and gives a number.
-    let abi = unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, std::ptr::null::<u8>(), 0usize, LANDLOCK_CREATE_RULESET_VERSION) };
-    u32::try_from(abi).unwrap_or(0)
 }

@@ -1,5 +1,6 @@
 //! The running child: its fds, its end, its status. Every signal goes by pidfd.
 
+use crate::confine::landlock;
 use crate::error::{Error, Stage};
 use crate::fd;
 use crate::launch::{Launch, see_through};
@@ -65,6 +66,12 @@ pub struct sandbox_status {
     pub peak_memory_bytes: u64,
     /// SANDBOX_LEFT_OUT_*: what was asked for, allowed to be missing, and is.
     pub left_out: u64,
+    /// With SANDBOX_LEFT_OUT_LANDLOCK: the rights, of files and of TCP ports, that could neither be denied nor granted.
+    pub landlock_fs_left_out: u64,
+    pub landlock_net_left_out: u64,
+    /// The scopes likewise, and what was not taken of SANDBOX_OPT_LANDLOCK_LOG.
+    pub landlock_scope_left_out: u64,
+    pub landlock_log_left_out: u64,
 }
 
 /// The fds of a child's handle, still the handle's; -1: none.
@@ -118,6 +125,7 @@ pub struct Child {
     /// How the exec went; `None` while it is under way.
     exec: Mutex<Option<Result<(), Error>>>,
     left_out: u64,
+    landlock_left_out: landlock::Rights,
     is_traced: bool,
     /// Of a child with filters: the system call that a death by SIGSYS means, -1 where there may be several.
     fatal: Option<i64>,
@@ -149,7 +157,8 @@ impl Child {
             started,
             sent: AtomicI32::new(0),
             detached: AtomicBool::new(false),
-            left_out: launch.block().left_out.load(Acquire),
+            left_out: launch.block().left_out.load(Acquire) | plan.left_out,
+            landlock_left_out: plan.landlock_left_out,
             exec: Mutex::new((!is_under_way).then_some(Ok(()))),
             launch: is_kept.then_some(launch),
             is_traced,
@@ -335,6 +344,7 @@ impl Child {
             libc::SIGSYS if self.fatal.is_some() => sandbox_cause::SANDBOX_CAUSE_FILTER,
             _ => sandbox_cause::SANDBOX_CAUSE_NONE,
         };
+        let [fs, net, scope, log] = self.landlock_left_out;
         let is_filters = cause == sandbox_cause::SANDBOX_CAUSE_FILTER;
         sandbox_status {
             kind: kind as u32,
@@ -347,6 +357,10 @@ impl Child {
             wall_time_us: u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX),
             peak_memory_bytes: 0,
             left_out: self.left_out,
+            landlock_fs_left_out: fs,
+            landlock_net_left_out: net,
+            landlock_scope_left_out: scope,
+            landlock_log_left_out: log,
         }
     }
 

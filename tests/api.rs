@@ -9,6 +9,7 @@ use sandbox_spawn::capi::child::*;
 use sandbox_spawn::capi::cmd::*;
 use sandbox_spawn::capi::error::*;
 use sandbox_spawn::capi::filter::*;
+use sandbox_spawn::capi::landlock::*;
 use sandbox_spawn::capi::supervisor::*;
 use sandbox_spawn::capi::{sandbox_arg, sandbox_syscall};
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -275,6 +276,24 @@ fn namespaces(t: &mut Table) {
     let many = |map: extern "C" fn(*mut sandbox_cmd, u32, u32, u32) -> c_int, cmd| (0..1000).map(|id| map(cmd, id, id, 1)).find(|code| *code < 0).unwrap_or(0);
     name!(t, setter, sandbox_cmd_map_uid, "a thousand", EINVAL, |cmd| many(sandbox_cmd_map_uid, cmd));
     name!(t, setter, sandbox_cmd_map_gid, "a thousand", EINVAL, |cmd| many(sandbox_cmd_map_gid, cmd));
+}
+
+fn landlock(t: &mut Table) {
+    name!(t, row, sandbox_cmd_landlock_path, "no command", EFAULT, || sandbox_cmd_landlock_path(null_mut(), c"/".as_ptr(), 4).into());
+    name!(t, row, sandbox_cmd_landlock_port, "no command", EFAULT, || sandbox_cmd_landlock_port(null_mut(), 80, 1).into());
+    name!(t, row, sandbox_cmd_landlock_scope, "no command", EFAULT, || sandbox_cmd_landlock_scope(null_mut(), 1).into());
+    name!(t, setter, sandbox_cmd_landlock_path, "NULL", EFAULT, |cmd| sandbox_cmd_landlock_path(cmd, null(), 4));
+    for (case, text) in strings() {
+        let expected = if text.count_bytes() > 4095 { ENAMETOOLONG } else { 0 };
+        name!(t, setter, sandbox_cmd_landlock_path, case, expected, |cmd| sandbox_cmd_landlock_path(cmd, text.as_ptr(), 4));
+    }
+    for (access, expected) in [(0, 0), (0xffff, 0), (0x10000, EINVAL), (1 << 32, EINVAL), (u64::MAX, EINVAL)] {
+        name!(t, setter, sandbox_cmd_landlock_path, &format!("{access:#x}"), expected, |cmd| sandbox_cmd_landlock_path(cmd, c"/".as_ptr(), access));
+    }
+    for (bits, expected) in [(0, 0), (3, 0), (4, EINVAL), (1 << 63, EINVAL), (u64::MAX, EINVAL)] {
+        name!(t, setter, sandbox_cmd_landlock_port, &format!("{bits:#x}"), expected, |cmd| sandbox_cmd_landlock_port(cmd, 65_535, bits));
+        name!(t, setter, sandbox_cmd_landlock_scope, &format!("{bits:#x}"), expected, |cmd| sandbox_cmd_landlock_scope(cmd, bits));
+    }
 }
 
 fn fds(t: &mut Table) {
@@ -752,6 +771,7 @@ fn no_input_ends_prints_from_or_leaks_in_the_host() {
         child(t);
         filters(t);
         namespaces(t);
+        landlock(t);
         supervisor(t);
         let declared = declared();
         assert!(declared.len() >= 29, "{declared:?}");

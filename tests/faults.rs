@@ -179,7 +179,7 @@ const SITES: &[(&str, usize, &[&str])] = &[
     ("init", 1, &["the init stays behind"]),
     ("join", 0, &[]),
     ("keyring", 1, &["session keyring"]),
-    ("landlock", 0, &[]),
+    ("landlock", 4, &["a Landlock ruleset that denies", "but below \"/\": everything", "but port 1: connect_tcp", "the Landlock ruleset holds"]),
     ("memory", 1, &["memory-deny-write-execute"]),
     ("mount", 0, &[]),
     ("namespace", 2, &["while the host maps uids", "a time namespace"]),

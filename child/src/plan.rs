@@ -42,6 +42,8 @@ pub enum Code {
     Forget = 16,
     /// Hold the listener in slot `args[0]` for the host to take; with SEND_LISTENER, send it through the socket.
     Handoff = 17,
+    /// Rights `args[1]` of the Landlock ruleset in slot `args[2]` for what the path at offset `args[0]` leads to.
+    LandlockPath = 45,
 }
 
 /// What an argument of a `Call` is.

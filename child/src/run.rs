@@ -89,6 +89,7 @@ fn run(block: &Block, position: u32, op: &Op) -> Done {
             meet::arrive(block, gate::LISTENER);
             Ok(0)
         }
+        Code::LandlockPath => landlock_path(block.address(first), second, block.slot(third)),
         Code::Forget => {
             block.set_slot(first, -1);
             Ok(0)
@@ -165,9 +166,10 @@ fn close_from(first: usize) -> Done {
     close_listed(first)
 }
 
+const O_CLOEXEC: usize = 0o2_000_000;
+const AT_FDCWD: usize = -100isize as usize;
+
 fn close_listed(first: usize) -> Done {
-    const O_CLOEXEC: usize = 0o2_000_000;
-    const AT_FDCWD: usize = -100isize as usize;
     let directory = done(sys::call(nr::OPENAT, [AT_FDCWD, c"/proc/self/fd".as_ptr() as usize, O_CLOEXEC, 0, 0, 0]))?;
     let mut buffer = sys::Buffer::<1024>::new();
     loop {
@@ -289,6 +291,25 @@ pub fn send_fd(socket: i32, fd: i32) -> Result<isize, i32> {
     // struct msghdr: name, its length, iov, its count, control, its length, flags
     let message = [0, 0, vector.as_ptr() as usize, 1, &raw const control as usize, 24, 0];
     done(sys::call(nr::SENDMSG, [socket as usize, message.as_ptr() as usize, MSG_NOSIGNAL, 0, 0, 0]))
+}
+
+/// Of a file that is no directory the kernel takes no directory's rights.
+fn landlock_path(path: usize, access: u64, ruleset: i32) -> Done {
+    const FILES: u64 = 0xc007; // EXECUTE, WRITE_FILE, READ_FILE, TRUNCATE, IOCTL_DEV
+    const LANDLOCK_RULE_PATH_BENEATH: usize = 1;
+    const O_PATH: usize = 0o10_000_000;
+    let fd = done(sys::call(nr::OPENAT, [AT_FDCWD, path, O_PATH | O_CLOEXEC, 0, 0, 0]))?;
+    let add = |access: u64| {
+        // struct landlock_path_beneath_attr, which is packed: the rights, the fd
+        let attr = [access as u32, (access >> 32) as u32, fd as u32];
+        sys::call(nr::LANDLOCK_ADD_RULE, [ruleset as usize, LANDLOCK_RULE_PATH_BENEATH, attr.as_ptr() as usize, 0, 0, 0])
+    };
+    let mut result = add(access);
+    if result == -(sys::EINVAL as isize) {
+        result = if access & FILES == 0 { -(sys::ENOTDIR as isize) } else { add(access & FILES) };
+    }
+    sys::close(fd as i32);
+    done(result)
 }
 
 fn callback(function: u64, userdata: u64) -> Done {

@@ -6,6 +6,7 @@ pub mod cmd;
 pub mod error;
 pub mod filter;
 mod guard;
+pub mod landlock;
 pub mod supervisor;
 
 pub use crate::cmd::sandbox_stdio;
@@ -15,5 +16,6 @@ pub use crate::process::{sandbox_cause, sandbox_fd, sandbox_fds, sandbox_status,
 pub use crate::seccomp::bpf::sandbox_syscall;
 pub use crate::seccomp::filter::{sandbox_arg, sandbox_cmp, sandbox_filter_flag};
 pub use crate::seccomp::preset::sandbox_deny;
+pub use crate::confine::landlock::{sandbox_landlock_fs, sandbox_landlock_log, sandbox_landlock_net, sandbox_landlock_scope};
 pub use crate::confine::namespace::sandbox_ns;
 pub use crate::probe::sandbox_features;

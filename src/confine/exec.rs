@@ -15,6 +15,8 @@ pub struct Program {
     pub name: Option<CString>,
     pub env_clear: bool,
     pub env: Vec<(CString, Option<CString>)>,
+    /// Landlock denies EXECUTE where no rule grants it.
+    pub needs_execute: bool,
 }
 
 pub fn pre_exec_before_init(cmd: &Cmd, plan: &mut Builder) -> Result<()> {
@@ -41,6 +43,7 @@ pub fn exec(cmd: &Cmd, plan: &mut Builder) -> Result<()> {
         name: cmd.exec_fd.is_none().then(|| cmd.program.clone()),
         env_clear: cmd.env_clear,
         env: cmd.env.clone(),
+        needs_execute: plan.plan().exec.needs_execute,
     };
     let (slot, text) = match &cmd.exec_fd {
         Some(fd) => (plan.slot(Source::Command(fd.as_raw_fd()))?, "execveat of the caller's fd".to_owned()),
@@ -98,6 +101,7 @@ impl Program {
                 format!("looked for in PATH \"{}\"", search_path(&self.environment()).escape_ascii())
             }
             libc::ENOENT => "it, or the interpreter it names, does not exist".to_owned(),
+            libc::EACCES if self.needs_execute => "Landlock rules do not allow executing it, or the interpreter it names".to_owned(),
             libc::ENOEXEC => "neither a binary for this machine nor a script with a #! line".to_owned(),
             libc::ETXTBSY => "still open for writing somewhere".to_owned(),
             libc::E2BIG => "arguments and environment are more than the kernel or RLIMIT_STACK allow".to_owned(),
@@ -169,7 +173,7 @@ mod tests {
 
     fn program(name: &CStr, env: &[(&CStr, Option<&CStr>)]) -> Program {
         let env = env.iter().map(|(name, value)| ((*name).to_owned(), value.map(CStr::to_owned))).collect();
-        Program { name: Some(name.to_owned()), env_clear: true, env }
+        Program { name: Some(name.to_owned()), env_clear: true, env, ..Program::default() }
     }
 
     fn searched(program: &Program) -> Vec<Vec<u8>> {

@@ -7,6 +7,7 @@ use sandbox_spawn::capi::child::{sandbox_child as Child, *};
 use sandbox_spawn::capi::cmd::*;
 use sandbox_spawn::capi::error::sandbox_error;
 use sandbox_spawn::capi::filter::{sandbox_cmd_filter, sandbox_cmd_ptrace, sandbox_filter_free, sandbox_filter_new, sandbox_filter_rule};
+use sandbox_spawn::capi::landlock::*;
 use sandbox_spawn::capi::sandbox_option::{self, *};
 use std::collections::BTreeMap;
 use std::ffi::{CStr, CString};
@@ -235,6 +236,15 @@ impl Wish {
         self
     }
 
+    /// Everything granted again, as far as this kernel knows it.
+    fn landlock(&mut self) -> &mut Self {
+        assert_eq!(sandbox_cmd_landlock_path(self.cmd, c"/".as_ptr(), 0xffff), 0);
+        assert_eq!(sandbox_cmd_landlock_port(self.cmd, 1, 2), 0);
+        assert_eq!(sandbox_cmd_landlock_path(self.cmd, c"/dev/null".as_ptr(), 0xffff), 0);
+        assert_eq!(sandbox_cmd_landlock_scope(self.cmd, 3), 0);
+        self.set(SANDBOX_OPT_ALLOW_LESS_LANDLOCK, 1).set(SANDBOX_OPT_LANDLOCK_LOG, 2)
+    }
+
     pub fn spawn(&self) -> Result<*mut Child, (c_int, u32, u32, String)> {
         let (mut child, mut error) = (ptr::null_mut(), none());
         match sandbox_spawn(self.cmd, &raw mut child, &raw mut error) {
@@ -350,6 +360,13 @@ pub const COMMANDS: &[(&str, Write)] = &[
     ("namespaces, init and a filter", |wish| {
         assert_eq!(sandbox_cmd_unshare(wish.cmd, ALL_NAMESPACES), 0);
         wish.on(&[SANDBOX_OPT_INIT, SANDBOX_OPT_LOOPBACK]).filter(SANDBOX_ACT_NOTIFY).set(SANDBOX_OPT_OOM_SCORE_ADJ, 500);
+    }),
+    ("landlock", |wish| {
+        wish.landlock().process();
+    }),
+    ("landlock, init, namespaces and a filter", |wish| {
+        assert_eq!(sandbox_cmd_unshare(wish.cmd, ALL_NAMESPACES), 0);
+        wish.landlock().on(&[SANDBOX_OPT_INIT]).filter(SANDBOX_ACT_NOTIFY).set(SANDBOX_OPT_OOM_SCORE_ADJ, 500);
     }),
     ("traced", |wish| {
         assert_eq!(sandbox_cmd_ptrace(wish.cmd, 0), 0);
@@ -580,10 +597,8 @@ pub fn kill(pidfd: RawFd) {
 
 /// Waits for the child's end: exit code, or 1000 + signal.
 pub fn end_of(child: *mut Child) -> i32 {
-    let mut status = sandbox_spawn::capi::sandbox_status {
-        kind: 0, code: 0, core_dumped: 0, cause: 0, syscall: 0, user_time_us: 0, system_time_us: 0, wall_time_us: 0,
-        peak_memory_bytes: 0, left_out: 0,
-    };
+    // SAFETY: numbers alone.
+    let mut status = unsafe { std::mem::zeroed::<sandbox_spawn::capi::sandbox_status>() };
     assert_eq!(sandbox_child_wait(child, 60_000, &raw mut status, size_of_val(&status)), 0);
     if status.kind == 1 { status.code } else { 1000 + status.code }
 }

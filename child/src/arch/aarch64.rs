@@ -117,4 +117,5 @@ pub mod nr {
     pub const PIDFD_SEND_SIGNAL: usize = 424;
     pub const PIDFD_OPEN: usize = 434;
     pub const CLOSE_RANGE: usize = 436;
+    pub const LANDLOCK_ADD_RULE: usize = 445;
 }
