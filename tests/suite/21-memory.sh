@@ -10,7 +10,7 @@ export TMPDIR=$work
 report() {
     sed -nE "s/^(ok|not ok|skip) - /\1 - $1, $2: /p" "$work/log"
     if [ "$3" -ne 0 ] && ! grep -q '^not ok - ' "$work/log"; then echo "not ok - $1, $2: ended with code $3"; fi
-    if [ "$3" -ne 0 ]; then grep -v '^ok - ' "$work/log" | head -n 60; fi
+    if [ "$3" -ne 0 ]; then grep -v -e '^ok - ' -e '^not ok - ' "$work/log" | head -n 60; fi
 }
 
 # The sanitizer sees what the library allocates, because the archive's malloc is the sanitizer's. In the child, which
