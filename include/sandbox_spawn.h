@@ -564,6 +564,24 @@ typedef enum sandbox_landlock_log {
      */
     SANDBOX_LANDLOCK_LOG_SUBDOMAINS_OFF = 4,
 } sandbox_landlock_log;
+ * Bits of sandbox_run_options.flags.
+typedef enum sandbox_run_flag {
+     * Standard error goes where standard output goes, in the order in which it was written.
+    SANDBOX_RUN_MERGE_STDERR = 1,
+     * More output than its limit ends the run. Not set: the rest is read, counted and thrown away.
+    SANDBOX_RUN_KILL_AT_LIMIT = 2,
+} sandbox_run_flag;
+ * Bits of what sandbox_result_limits returns: which limits of the run were exceeded.
+typedef enum sandbox_run_limit {
+     * sandbox_run_options.wall_time_ms.
+    SANDBOX_LIMIT_WALL_TIME = 1,
+     * sandbox_run_options.cpu_time_ms.
+    SANDBOX_LIMIT_CPU_TIME = 2,
+     * sandbox_run_options.stdout_limit.
+    SANDBOX_LIMIT_STDOUT = 4,
+     * sandbox_run_options.stderr_limit.
+    SANDBOX_LIMIT_STDERR = 8,
+} sandbox_run_limit;
 
 /**
  * A child that sandbox_spawn started. One thread may kill it while another waits for it.
@@ -594,6 +612,11 @@ typedef struct sandbox_filter sandbox_filter;
  * To look at the memory and then let the call go on is no check at all.
  */
 typedef struct sandbox_notify sandbox_notify;
+
+/**
+ * What came of one run.
+ */
+typedef struct sandbox_result sandbox_result;
 
 /**
  * Answers the notified system calls of a child and of all that it starts. Several threads may dispatch at once; a
@@ -817,6 +840,61 @@ typedef struct sandbox_syscall {
     uint64_t ip;
     uint64_t args[6];
 } sandbox_syscall;
+
+/**
+ * Bytes of the caller's.
+ */
+typedef struct sandbox_bytes {
+    const void *data;
+    size_t length;
+} sandbox_bytes;
+
+/**
+ * Limits of a run. Zeroed but for `size`, nothing is limited but the output, at 16 MiB a stream.
+ */
+typedef struct sandbox_run_options {
+    /**
+     * sizeof(sandbox_run_options) as the caller knows it. A newer field that an older library lacks must be 0 there.
+     */
+    size_t size;
+    /**
+     * A sum of SANDBOX_RUN_*.
+     */
+    uint64_t flags;
+    /**
+     * The most bytes to keep of standard output; 0: 16 MiB. Kept is the beginning.
+     */
+    uint64_t stdout_limit;
+    /**
+     * The same for standard error.
+     */
+    uint64_t stderr_limit;
+    /**
+     * From the start of the program, in milliseconds; 0: no limit.
+     */
+    uint64_t wall_time_ms;
+    /**
+     * CPU time of the program with all its descendants, in milliseconds; 0: no limit. It is read in /proc, as often as
+     * it could have run out, and at most every 5 ms: so it may be passed by 5 ms for each processor, and by the
+     * kernel's tick (10 ms). Time of descendants whose parents ignore SIGCHLD counts only while they run.
+     */
+    uint64_t cpu_time_ms;
+} sandbox_run_options;
+
+/**
+ * What came out of one stream.
+ */
+typedef struct sandbox_output {
+    /**
+     * `length` bytes, with a NUL behind them that is not counted; the result's, until it is freed. Never NULL.
+     */
+    const void *data;
+    size_t length;
+    /**
+     * How many bytes beyond the limit were read and thrown away.
+     */
+    uint64_t cut;
+} sandbox_output;
 
 /**
  * Decides about one call. It gives one answer: sandbox_notify_errno, _return, _continue_unsafe or _fd; without one the
@@ -1344,6 +1422,48 @@ int sandbox_cmd_landlock_port(struct sandbox_cmd *cmd,
  */
 int sandbox_cmd_landlock_scope(struct sandbox_cmd *cmd,
                                uint64_t scopes);
+ * Runs the command to its end: gives it `input`, collects its output without ever blocking it, holds the limits, ends
+ * every descendant, and returns what came of it. All of it happens in the calling thread.
+ * The program reads `input` from a sealed memfd: it may read it at any pace, seek in it, or leave it. Standard output
+ * and error are collected where the command leaves them inherited or as pipes; given another way they go there, and
+ * the result holds nothing of them. A terminal is refused.
+ * The run is over when the program has ended: its descendants are then ended too, also those that became daemons or
+ * hold its output open. A command without a pid namespace gets SANDBOX_OPT_INIT for that. Processes that fork faster
+ * than an init can end them are held for sure by a pid namespace or a cgroup alone.
+ * A program that passes a limit is ended by SIGKILL. One that ends by itself meanwhile keeps its own status.
+ * @param input    What it reads from standard input; NULL: /dev/null. Borrowed for the call.
+ * @param options  NULL: as if zeroed.
+ * @param result   Set to a handle, to free with sandbox_result_free; to NULL on failure.
+ * @param error    Filled on failure, zeroed on success; NULL allowed.
+ * @return 0 once the program has run, however it ended; else as sandbox_spawn. -EINVAL: also a command that is traced,
+ *         notifies, or gives a stream both ways; -E2BIG: options of a newer version; -EFBIG: input above the host's
+ *         RLIMIT_FSIZE; -ENOMEM: the output does not fit; -ENODATA: a limit of CPU time without /proc; -ECHILD: as
+ *         sandbox_child_wait. After a failure nothing of it runs any more.
+int sandbox_run(const struct sandbox_cmd *cmd,
+                const struct sandbox_bytes *input,
+                const struct sandbox_run_options *options,
+                struct sandbox_result **result,
+                struct sandbox_error *error);
+ * How the program ended and what it used, its reaped descendants included. Ended for its time, the cause is
+ * SANDBOX_CAUSE_TIMEOUT; for its output, SANDBOX_CAUSE_KILLED.
+ * @param status  Filled up to `size` bytes.
+ * @param size    sizeof(sandbox_status) as the caller knows it.
+ * @return 0; -EFAULT: a NULL; -EINVAL: a size above 4096.
+int sandbox_result_status(const struct sandbox_result *result, struct sandbox_status *status, size_t size);
+ * What the program wrote.
+ * @param target  1: standard output; 2: standard error, empty where it was merged.
+ * @param output  Filled up to `size` bytes.
+ * @param size    sizeof(sandbox_output) as the caller knows it.
+ * @return 0; -EFAULT: a NULL; -EINVAL: another target, or a size above 4096.
+int sandbox_result_output(const struct sandbox_result *result,
+                          int target,
+                          struct sandbox_output *output,
+                          size_t size);
+ * Which limits of the run were exceeded.
+ * @return A sum of SANDBOX_LIMIT_*, 0 for none; -EFAULT: NULL.
+int sandbox_result_limits(const struct sandbox_result *result);
+ * Frees a result and the output in it; NULL does nothing.
+void sandbox_result_free(struct sandbox_result *result);
 
 /**
  * A supervisor of `child`: takes its seccomp fd out of the handle. The child may be freed before it.

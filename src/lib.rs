@@ -5,7 +5,7 @@
 //! - `plan` compiles it, with one file a kind in `confine`, into a flat list of ops: the order is one list there;
 //! - `launch` clones, answers at the gate, and tells the outcome; `block`, `memory`, `streams` and `trampoline` make
 //!   what one spawn needs;
-//! - `process` is the running child, `notify` answers the system calls that its filter asks about;
+//! - `process` is the running child, `run` one run to its end; `notify` answers the system calls that its filter asks about;
 //! - the crate `sandbox-child` is the other side: the interpreter of plans, which runs between clone and exec.
 //!
 //! The library prints nothing, aborts nothing and starts no thread that outlives a call. Its only state outside of
@@ -25,6 +25,7 @@ mod options;
 mod plan;
 mod probe;
 mod process;
+mod run;
 mod seccomp;
 mod streams;
 #[doc(hidden)]

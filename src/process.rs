@@ -380,6 +380,14 @@ impl Child {
         self.send(signal)
     }
 
+    /// Kills it with all that its init can reach.
+    pub fn end(&self) {
+        let _ = self.kill(libc::SIGKILL); // ESRCH: it has ended
+        if self.launch.as_ref().is_some_and(Launch::ends_by_request) && self.wait(2000) == Err(Errno::ETIMEDOUT) {
+            let _ = self.send(libc::SIGKILL); // stopped, or overwhelmed
+        }
+    }
+
     fn send(&self, signal: i32) -> Result<(), Errno> {
         // SAFETY: no pointers but NULL.
         let sent = unsafe { libc::syscall(libc::SYS_pidfd_send_signal, self.pidfd.as_raw_fd(), signal, std::ptr::null::<u8>(), 0) };
@@ -437,10 +445,7 @@ impl Drop for Child {
         if self.detached.load(Relaxed) && !self.waits_in_vain() {
             let _ = self.wait(0); // one that has ended leaves no zombie
         } else if lock(&self.end).is_none() {
-            let _ = self.kill(libc::SIGKILL); // ESRCH: it has ended
-            if self.launch.as_ref().is_some_and(Launch::ends_by_request) && self.wait(2000) == Err(Errno::ETIMEDOUT) {
-                let _ = self.send(libc::SIGKILL); // stopped, or overwhelmed
-            }
+            self.end();
             if self.is_traced {
                 see_through(self.pid, self.pidfd.as_raw_fd());
             }

@@ -27,19 +27,42 @@ fn create(name: &CStr, flags: u32, newer: u32) -> nix::Result<OwnedFd> {
 
 /// The program, closed to every change: what runs is what was built, whoever gets hold of it.
 pub fn program() -> Result<OwnedFd> {
-    let file = create(c"sandbox-spawn", libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING, MFD_EXEC).map_err(|errno| {
+    sealed(c"sandbox-spawn", PROGRAM, MFD_EXEC).map_err(|errno| {
         let hint = if errno == Errno::EACCES { "the sysctl vm.memfd_noexec forbids executable memfds" } else { "" };
         failed(errno, "memfd for the trampoline").hint(hint)
-    })?;
-    // SAFETY: the bytes are ours; fcntl takes a number.
-    let written = unsafe { libc::write(file.as_raw_fd(), PROGRAM.as_ptr().cast(), PROGRAM.len()) };
-    if usize::try_from(written) != Ok(PROGRAM.len()) {
-        return Err(failed(Errno::last(), "write the trampoline to its memfd"));
+    })
+}
+
+/// A file of these bytes, for a program to read: no change gets into it, and none of it is executed.
+pub fn input(bytes: &[u8]) -> nix::Result<OwnedFd> {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: a struct of ours to fill.
+    unsafe { libc::getrlimit(libc::RLIMIT_FSIZE, &raw mut limit) };
+    // A write beyond the limit would be SIGXFSZ to the host.
+    if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > limit.rlim_cur {
+        return Err(Errno::EFBIG);
+    }
+    sealed(c"sandbox-input", bytes, MFD_NOEXEC_SEAL)
+}
+
+fn sealed(name: &CStr, bytes: &[u8], newer: u32) -> nix::Result<OwnedFd> {
+    let file = create(name, libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING, newer)?;
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        // SAFETY: the bytes are ours. By position: the reader begins at 0.
+        let at = libc::off_t::try_from(bytes.len() - rest.len()).unwrap_or(libc::off_t::MAX);
+        let written = unsafe { libc::pwrite(file.as_raw_fd(), rest.as_ptr().cast(), rest.len(), at) };
+        match usize::try_from(written) {
+            Ok(0) => return Err(Errno::EIO),
+            Ok(written) => rest = rest.get(written..).unwrap_or_default(),
+            Err(_) if Errno::last() == Errno::EINTR => {}
+            Err(_) => return Err(Errno::last()),
+        }
     }
     let seals = libc::F_SEAL_SEAL | libc::F_SEAL_SHRINK | libc::F_SEAL_GROW | libc::F_SEAL_WRITE;
-    // SAFETY: as above.
+    // SAFETY: fcntl takes a number.
     if unsafe { libc::fcntl(file.as_raw_fd(), libc::F_ADD_SEALS, seals) } < 0 {
-        return Err(failed(Errno::last(), "seal the trampoline's memfd"));
+        return Err(Errno::last());
     }
     Ok(file)
 }

@@ -7,6 +7,7 @@ pub mod error;
 pub mod filter;
 mod guard;
 pub mod landlock;
+pub mod run;
 pub mod supervisor;
 
 pub use crate::cmd::sandbox_stdio;
@@ -19,3 +20,4 @@ pub use crate::seccomp::preset::sandbox_deny;
 pub use crate::confine::landlock::{sandbox_landlock_fs, sandbox_landlock_log, sandbox_landlock_net, sandbox_landlock_scope};
 pub use crate::confine::namespace::sandbox_ns;
 pub use crate::probe::sandbox_features;
+pub use crate::run::{sandbox_run_flag, sandbox_run_limit};

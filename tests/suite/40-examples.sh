@@ -46,6 +46,12 @@ for compiler in gcc clang; do
     expect "$compiler: pipe, a filter that reads nothing" 0 'true ended with exit code 0' sh -c "seq 200000 | '$dir/pipe' true"
     expect "$compiler: pipe, a filter that fails" 1 'ended with exit code 3' "$dir/pipe" sh -c 'exit 3'
     expect "$compiler: pipe, a filter that does not exist" 1 'pipe: exec: execve "no-such-filter": No such file or directory' "$dir/pipe" no-such-filter
+    expect "$compiler: run" 0 'exit code 0 after' "$dir/run"
+    expect "$compiler: run, input, output and an exit code" 3 'HELLO' sh -c "echo hello | '$dir/run' sh -c 'tr a-z A-Z; exit 3'"
+    expect "$compiler: run, too long" 124 'it took too long' "$dir/run" -w 0.2 sleep 1000
+    expect "$compiler: run, too busy" 124 'it used too much CPU time' "$dir/run" -c 0.2 sh -c 'while :; do :; done'
+    expect "$compiler: run, output ended at its limit" 137 'bytes cut' "$dir/run" -k -o 1000 yes
+    expect "$compiler: run, a program that does not exist" 125 'run: exec: execve "no-such-program"' "$dir/run" no-such-program
     expect_line "$compiler: limits, OK" 0 'OK \([0-9.]+ s, CPU [0-9.]+ s.*\)' "$dir/limits" true
     expect_line "$compiler: limits, an exit code" 1 'EXIT 3 .*' "$dir/limits" sh -c 'exit 3'
     expect_line "$compiler: limits, a signal" 1 'SIGNAL 15 .*' "$dir/limits" sh -c 'kill -TERM $$'
