@@ -564,22 +564,40 @@ typedef enum sandbox_landlock_log {
      */
     SANDBOX_LANDLOCK_LOG_SUBDOMAINS_OFF = 4,
 } sandbox_landlock_log;
+
+/**
  * Bits of sandbox_run_options.flags.
+ */
 typedef enum sandbox_run_flag {
+    /**
      * Standard error goes where standard output goes, in the order in which it was written.
+     */
     SANDBOX_RUN_MERGE_STDERR = 1,
+    /**
      * More output than its limit ends the run. Not set: the rest is read, counted and thrown away.
+     */
     SANDBOX_RUN_KILL_AT_LIMIT = 2,
 } sandbox_run_flag;
+
+/**
  * Bits of what sandbox_result_limits returns: which limits of the run were exceeded.
+ */
 typedef enum sandbox_run_limit {
+    /**
      * sandbox_run_options.wall_time_ms.
+     */
     SANDBOX_LIMIT_WALL_TIME = 1,
+    /**
      * sandbox_run_options.cpu_time_ms.
+     */
     SANDBOX_LIMIT_CPU_TIME = 2,
+    /**
      * sandbox_run_options.stdout_limit.
+     */
     SANDBOX_LIMIT_STDOUT = 4,
+    /**
      * sandbox_run_options.stderr_limit.
+     */
     SANDBOX_LIMIT_STDERR = 8,
 } sandbox_run_limit;
 
@@ -1422,15 +1440,21 @@ int sandbox_cmd_landlock_port(struct sandbox_cmd *cmd,
  */
 int sandbox_cmd_landlock_scope(struct sandbox_cmd *cmd,
                                uint64_t scopes);
+
+/**
  * Runs the command to its end: gives it `input`, collects its output without ever blocking it, holds the limits, ends
  * every descendant, and returns what came of it. All of it happens in the calling thread.
+ *
  * The program reads `input` from a sealed memfd: it may read it at any pace, seek in it, or leave it. Standard output
  * and error are collected where the command leaves them inherited or as pipes; given another way they go there, and
  * the result holds nothing of them. A terminal is refused.
+ *
  * The run is over when the program has ended: its descendants are then ended too, also those that became daemons or
  * hold its output open. A command without a pid namespace gets SANDBOX_OPT_INIT for that. Processes that fork faster
  * than an init can end them are held for sure by a pid namespace or a cgroup alone.
+ *
  * A program that passes a limit is ended by SIGKILL. One that ends by itself meanwhile keeps its own status.
+ *
  * @param input    What it reads from standard input; NULL: /dev/null. Borrowed for the call.
  * @param options  NULL: as if zeroed.
  * @param result   Set to a handle, to free with sandbox_result_free; to NULL on failure.
@@ -1439,30 +1463,46 @@ int sandbox_cmd_landlock_scope(struct sandbox_cmd *cmd,
  *         notifies, or gives a stream both ways; -E2BIG: options of a newer version; -EFBIG: input above the host's
  *         RLIMIT_FSIZE; -ENOMEM: the output does not fit; -ENODATA: a limit of CPU time without /proc; -ECHILD: as
  *         sandbox_child_wait. After a failure nothing of it runs any more.
+ */
 int sandbox_run(const struct sandbox_cmd *cmd,
                 const struct sandbox_bytes *input,
                 const struct sandbox_run_options *options,
                 struct sandbox_result **result,
                 struct sandbox_error *error);
+
+/**
  * How the program ended and what it used, its reaped descendants included. Ended for its time, the cause is
  * SANDBOX_CAUSE_TIMEOUT; for its output, SANDBOX_CAUSE_KILLED.
+ *
  * @param status  Filled up to `size` bytes.
  * @param size    sizeof(sandbox_status) as the caller knows it.
  * @return 0; -EFAULT: a NULL; -EINVAL: a size above 4096.
+ */
 int sandbox_result_status(const struct sandbox_result *result, struct sandbox_status *status, size_t size);
+
+/**
  * What the program wrote.
+ *
  * @param target  1: standard output; 2: standard error, empty where it was merged.
  * @param output  Filled up to `size` bytes.
  * @param size    sizeof(sandbox_output) as the caller knows it.
  * @return 0; -EFAULT: a NULL; -EINVAL: another target, or a size above 4096.
+ */
 int sandbox_result_output(const struct sandbox_result *result,
                           int target,
                           struct sandbox_output *output,
                           size_t size);
+
+/**
  * Which limits of the run were exceeded.
+ *
  * @return A sum of SANDBOX_LIMIT_*, 0 for none; -EFAULT: NULL.
+ */
 int sandbox_result_limits(const struct sandbox_result *result);
+
+/**
  * Frees a result and the output in it; NULL does nothing.
+ */
 void sandbox_result_free(struct sandbox_result *result);
 
 /**
