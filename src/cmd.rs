@@ -3,11 +3,12 @@
 
 use crate::confine::cgroup::Group;
 use crate::confine::hostname::Names;
-use crate::confine::identity::Identity;
+use crate::confine::identity::{self, Identity};
 use crate::confine::join::Joined;
 use crate::confine::landlock::Ruleset;
 use crate::confine::mount::Mounts;
 use crate::confine::namespace::{self, Map};
+use crate::confine::privilege::Capabilities;
 use crate::error::{Error, Result, Stage, quoted};
 use crate::options::{Options, Opt};
 use crate::plan::Plan;
@@ -103,6 +104,7 @@ pub struct Cmd {
     pub joined: Joined,
     pub hostname: Names,
     pub identity: Identity,
+    pub capabilities: Capabilities,
     pub mounts: Mounts,
     pub landlock: Ruleset,
     pub cgroup: Group,
@@ -143,6 +145,7 @@ impl Cmd {
             joined: Joined::default(),
             hostname: Names::default(),
             identity: Identity::default(),
+            capabilities: Capabilities::default(),
             mounts: Mounts::default(),
             landlock: Ruleset::default(),
             cgroup: Group::default(),
@@ -173,10 +176,13 @@ impl Cmd {
         if let Some(error) = &self.latched {
             return Err(error.clone());
         }
-        if let Some(plan) = self.plan.get() {
+        if let Some(plan) = self.plan.get().filter(|plan| plan.host_ids.is_none_or(|ids| ids == identity::of_host())) {
             return Ok(plan.clone());
         }
         let plan = Arc::new(Plan::compile(self)?);
+        if self.plan.get().is_some() {
+            return Ok(plan); // the kept one was made for other ids of the host's
+        }
         Ok(self.plan.get_or_init(|| plan).clone())
     }
 

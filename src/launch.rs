@@ -4,7 +4,7 @@
 use crate::block::{Image, Place};
 use crate::cmd::Cmd;
 use crate::confine::namespace::{self, Ns};
-use crate::confine::{filter, landlock, trace};
+use crate::confine::{filter, identity, landlock, privilege, trace};
 use crate::error::{Error, Result, Stage};
 use crate::fd;
 use crate::handoff;
@@ -412,6 +412,8 @@ impl Launch {
                     Some(at) if at.code == Code::Exec => error.hint(&self.plan.exec.hint(errno)),
                     Some(at) if at.stage == Stage::SANDBOX_STAGE_SECCOMP as u32 => error.hint(filter::hint(errno)),
                     Some(at) if at.stage == Stage::SANDBOX_STAGE_LANDLOCK as u32 => error.hint(landlock::hint(errno)),
+                    Some(at) if at.stage == Stage::SANDBOX_STAGE_IDENTITY as u32 => error.hint(identity::hint(errno)),
+                    Some(at) if at.stage == Stage::SANDBOX_STAGE_CAPABILITY as u32 => error.hint(privilege::hint(errno)),
                     _ => error,
                 })
             }

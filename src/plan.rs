@@ -45,6 +45,8 @@ pub const ORDER: &[Part] = &[
     Part::Any(mount::assemble),
     // The caller's function needs the host's memory (a copy of it): with an init, before that is left.
     Part::Any(exec::pre_exec_before_init),
+    // The trampoline's exec would take from an ordinary user what the steps beyond it need.
+    Part::Any(privilege::carry),
     Part::OwnMemory,
     // A namespace that others live in: from memory that holds nothing of the host's (CVE-2016-9962).
     Part::Any(join::enter),
@@ -65,10 +67,13 @@ pub const ORDER: &[Part] = &[
     Part::Any(session::terminal),
     // After all that could meet a limit, before the privilege to raise one is gone.
     Part::Any(rlimit::set),
+    // The bounding set needs CAP_SETPCAP, which a change of user takes away.
+    Part::Any(privilege::bound),
     Part::Any(identity::change),
-    // As whom the program runs: a directory closed to it is closed here too.
-    Part::Any(cwd::change),
+    // What is kept crossed the change of user; the rest goes.
     Part::Any(privilege::drop),
+    // As whom and with what the program runs: a directory closed to it is closed here too.
+    Part::Any(cwd::change),
     // Without no_new_privs it needs a privilege; with it, none of what comes before may be in its way.
     Part::Any(landlock::restrict),
     // The caller's own code, confined by all of the above.
@@ -143,6 +148,8 @@ pub struct Plan {
     /// SANDBOX_LEFT_OUT_*, as far as known before there is a child.
     pub left_out: u64,
     pub landlock_left_out: landlock::Rights,
+    /// The host's user and group ids, where the plan hangs on them.
+    pub host_ids: Option<[u32; 6]>,
 }
 
 pub struct Builder {
@@ -157,7 +164,9 @@ impl Plan {
         init::check(cmd)?;
         let has_init = init::is_asked(cmd);
         let copies_memory = cmd.pre_exec.is_some();
-        let enters = has_init || (!copies_memory && (oom::is_asked(cmd) || memory::is_asked(cmd)));
+        // The ids for which it was compiled: whoever else spawns it compiles it anew.
+        let host_ids = cmd.identity.ids.map(|_| identity::of_host());
+        let enters = has_init || (!copies_memory && (oom::is_asked(cmd) || memory::is_asked(cmd) || identity::changes(cmd)));
         let plan = Plan {
             ops: Vec::new(),
             texts: Vec::new(),
@@ -174,6 +183,7 @@ impl Plan {
             filters: Vec::new(),
             left_out: 0,
             landlock_left_out: [0; 4],
+            host_ids,
         };
         let mut builder = Builder { plan, before_border: true, open_file: None };
         for part in ORDER {

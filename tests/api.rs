@@ -11,6 +11,7 @@ use sandbox_spawn::capi::error::*;
 use sandbox_spawn::capi::filter::*;
 use sandbox_spawn::capi::landlock::*;
 use sandbox_spawn::capi::run::*;
+use sandbox_spawn::capi::identity::*;
 use sandbox_spawn::capi::supervisor::*;
 use sandbox_spawn::capi::{sandbox_arg, sandbox_syscall};
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -295,6 +296,24 @@ fn landlock(t: &mut Table) {
         name!(t, setter, sandbox_cmd_landlock_port, &format!("{bits:#x}"), expected, |cmd| sandbox_cmd_landlock_port(cmd, 65_535, bits));
         name!(t, setter, sandbox_cmd_landlock_scope, &format!("{bits:#x}"), expected, |cmd| sandbox_cmd_landlock_scope(cmd, bits));
     }
+}
+
+fn identity(t: &mut Table) {
+    name!(t, row, sandbox_cmd_caps, "no command", EFAULT, || sandbox_cmd_caps(null_mut(), 0, 0).into());
+    for (keep, ambient, expected) in [(0, 0, 0), (u64::MAX, u64::MAX, 0), (6, 2, 0), (2, 6, EINVAL), (0, 1, EINVAL), (1 << 63, u64::MAX, EINVAL)] {
+        name!(t, setter, sandbox_cmd_caps, &format!("{keep:#x} {ambient:#x}"), expected, |cmd| sandbox_cmd_caps(cmd, keep, ambient));
+    }
+    name!(t, row, sandbox_cmd_user, "no command", EFAULT, || sandbox_cmd_user(null_mut(), 0, 0).into());
+    for (uid, gid, expected) in [(0, 0, 0), (u32::MAX - 1, u32::MAX - 1, 0), (u32::MAX, 0, EINVAL), (0, u32::MAX, EINVAL)] {
+        name!(t, setter, sandbox_cmd_user, &format!("{uid} {gid}"), expected, |cmd| sandbox_cmd_user(cmd, uid, gid));
+    }
+    name!(t, row, sandbox_cmd_groups, "no command", EFAULT, || sandbox_cmd_groups(null_mut(), null(), 0).into());
+    let groups = vec![3u32; 65_537];
+    for (count, null_gives, expected) in [(0, 0, 0), (1, EFAULT, 0), (65_536, EFAULT, 0), (65_537, EFAULT, EINVAL), (usize::MAX, EFAULT, EINVAL)] {
+        name!(t, setter, sandbox_cmd_groups, &format!("{count} groups"), expected, |cmd| sandbox_cmd_groups(cmd, groups.as_ptr(), count));
+        name!(t, setter, sandbox_cmd_groups, &format!("NULL, {count} groups"), null_gives, |cmd| sandbox_cmd_groups(cmd, null(), count));
+    }
+    name!(t, setter, sandbox_cmd_groups, "no id", EINVAL, |cmd| sandbox_cmd_groups(cmd, [1, u32::MAX].as_ptr(), 2));
 }
 
 fn fds(t: &mut Table) {
@@ -835,6 +854,7 @@ fn no_input_ends_prints_from_or_leaks_in_the_host() {
         filters(t);
         namespaces(t);
         landlock(t);
+        identity(t);
         supervisor(t);
         runs(t);
         let declared = declared();

@@ -11,6 +11,7 @@
 #[cfg_attr(target_arch = "aarch64", path = "arch/aarch64.rs")]
 pub mod arch;
 
+pub mod credentials;
 pub mod init;
 pub mod keeper;
 pub mod meet;

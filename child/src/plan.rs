@@ -44,6 +44,27 @@ pub enum Code {
     Handoff = 17,
     /// Rights `args[1]` of the Landlock ruleset in slot `args[2]` for what the path at offset `args[0]` leads to.
     LandlockPath = 45,
+    /// Drop from the bounding set all but `args[0]`; with `args[1]` it may stay where the privilege is lacking.
+    Bound = 40,
+    /// The effective, permitted and inheritable sets become `args[0]`; of `args[1]` what is held stays until exec.
+    KeepCapabilities = 41,
+    /// The ambient set becomes `args[0]`; where `args[1]` is 1, all that is held crosses the next exec.
+    Ambient = 42,
+    /// The permitted set must have capability `args[0]`.
+    HoldCapability = 43,
+    /// User and groups: uid, gid and `args[1]` groups at offset `args[0]`, room for as many behind them; `args[2]` is a
+    /// sum of `identity`.
+    Identity = 44,
+}
+
+/// What `Identity` does.
+pub mod identity {
+    pub const GROUPS: u64 = 1;
+    /// Where setgroups is denied, the groups may stay: none were asked for.
+    pub const GROUPS_MAY_STAY: u64 = 2;
+    pub const IDS: u64 = 4;
+    /// The ids are to be what they are: a change would reach the host's memory.
+    pub const VERIFY_ONLY: u64 = 8;
 }
 
 /// What an argument of a `Call` is.

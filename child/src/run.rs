@@ -3,7 +3,7 @@
 
 use crate::arch::nr;
 use crate::plan::{Block, Code, NONE, Op, flag, gate, kind, state};
-use crate::{init, keeper, meet, sys};
+use crate::{credentials, init, keeper, meet, sys};
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
 /// The exit code of a child that failed: never seen by anyone but the library, which reports the op instead.
@@ -94,6 +94,12 @@ fn run(block: &Block, position: u32, op: &Op) -> Done {
             block.set_slot(first, -1);
             Ok(0)
         }
+        Code::Bound => credentials::bound(first, second != 0),
+        Code::KeepCapabilities => credentials::keep(first, second),
+        Code::Ambient if second != 0 => credentials::carry(),
+        Code::Ambient => credentials::ambient(first),
+        Code::HoldCapability => credentials::holds(first),
+        Code::Identity => credentials::change(block, first, second, third),
         Code::Fail => Err(first as i32),
     }
 }

@@ -8,6 +8,7 @@ pub mod filter;
 mod guard;
 pub mod landlock;
 pub mod run;
+pub mod identity;
 pub mod supervisor;
 
 pub use crate::cmd::sandbox_stdio;

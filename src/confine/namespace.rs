@@ -95,18 +95,24 @@ pub fn time(cmd: &Cmd, plan: &mut Builder) -> Result<()> {
     Ok(())
 }
 
-fn own(id: u32) -> Vec<Map> {
-    vec![Map { inside: id, outside: id, count: 1 }]
+/// With no map given: the caller's own id, as the one the child is to be, or else as itself.
+fn maps(given: &[Map], own: u32, wanted: Option<u32>) -> Vec<Map> {
+    if given.is_empty() { vec![Map { inside: wanted.unwrap_or(own), outside: own, count: 1 }] } else { given.to_vec() }
 }
 
-fn uids(cmd: &Cmd) -> Vec<Map> {
+pub fn uids(cmd: &Cmd) -> Vec<Map> {
     // SAFETY: no pointers.
-    if cmd.uid_maps.is_empty() { own(unsafe { libc::geteuid() }) } else { cmd.uid_maps.clone() }
+    maps(&cmd.uid_maps, unsafe { libc::geteuid() }, cmd.identity.ids.map(|[uid, _]| uid))
 }
 
-fn gids(cmd: &Cmd) -> Vec<Map> {
+pub fn gids(cmd: &Cmd) -> Vec<Map> {
     // SAFETY: no pointers.
-    if cmd.gid_maps.is_empty() { own(unsafe { libc::getegid() }) } else { cmd.gid_maps.clone() }
+    maps(&cmd.gid_maps, unsafe { libc::getegid() }, cmd.identity.ids.map(|[_, gid]| gid))
+}
+
+/// The id that `inside` is outside.
+pub fn outside(maps: &[Map], inside: u32) -> Option<u32> {
+    maps.iter().find_map(|map| inside.checked_sub(map.inside).filter(|offset| *offset < map.count).map(|offset| map.outside + offset))
 }
 
 fn shown(maps: &[Map]) -> String {

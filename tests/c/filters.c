@@ -501,6 +501,7 @@ TEST(privileges, "without no_new_privs a filter needs CAP_SYS_ADMIN: EACCES with
     sandbox_cmd *cmd = raw();
     sandbox_cmd_arg(cmd, PARENT);
     sandbox_cmd_set(cmd, SANDBOX_OPT_NO_NEW_PRIVS, 0);
+    if (!has_cap(21)) sandbox_cmd_caps(cmd, SANDBOX_CAPS_ALL, 0);
     add(cmd, filter_of(SANDBOX_ACT_ALLOW, SANDBOX_ACT_ERRNO(1), "getuid"));
     add(cmd, filter_of(SANDBOX_ACT_ALLOW, DENIED, "getppid"));
     if (has_cap(21)) {

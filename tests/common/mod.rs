@@ -6,6 +6,7 @@ use libc::{c_char, c_int, c_void};
 use sandbox_spawn::capi::child::{sandbox_child as Child, *};
 use sandbox_spawn::capi::cmd::*;
 use sandbox_spawn::capi::error::sandbox_error;
+use sandbox_spawn::capi::identity::{sandbox_cmd_caps, sandbox_cmd_groups, sandbox_cmd_user};
 use sandbox_spawn::capi::filter::{sandbox_cmd_filter, sandbox_cmd_ptrace, sandbox_filter_free, sandbox_filter_new, sandbox_filter_rule};
 use sandbox_spawn::capi::landlock::*;
 use sandbox_spawn::capi::sandbox_option::{self, *};
@@ -289,6 +290,7 @@ pub const COMMANDS: &[(&str, Write)] = &[
         wish.set(SANDBOX_OPT_RESET_SIGNALS, 0).set(SANDBOX_OPT_CLOSE_FDS, 0).set(SANDBOX_OPT_NO_NEW_PRIVS, 0);
         wish.set(SANDBOX_OPT_DEATH_SIGNAL, libc::SIGTERM.into()).set(SANDBOX_OPT_PROCESS_GROUP, 0);
         wish.set(SANDBOX_OPT_ALLOW_PRIVILEGED_HOST, 1);
+        assert_eq!(sandbox_cmd_caps(wish.cmd, u64::MAX, 0), 0);
     }),
     ("process", |wish| {
         wish.process().rlimits().cwd().set(SANDBOX_OPT_NEW_SESSION, 1);
@@ -368,11 +370,30 @@ pub const COMMANDS: &[(&str, Write)] = &[
         assert_eq!(sandbox_cmd_unshare(wish.cmd, ALL_NAMESPACES), 0);
         wish.landlock().on(&[SANDBOX_OPT_INIT]).filter(SANDBOX_ACT_NOTIFY).set(SANDBOX_OPT_OOM_SCORE_ADJ, 500);
     }),
+    ("a user and capabilities of its own namespace", |wish| {
+        assert_eq!(sandbox_cmd_unshare(wish.cmd, SANDBOX_NS_USER), 0);
+        assert_eq!(sandbox_cmd_user(wish.cmd, 7, 8), 0);
+        assert_eq!(sandbox_cmd_caps(wish.cmd, 1 << 1 | 1 << 2, 1 << 1), 0);
+        wish.set(SANDBOX_OPT_OOM_SCORE_ADJ, 500);
+    }),
+    ("a user and groups", |wish| {
+        // SAFETY: no pointers.
+        let (uid, gid) = unsafe { (libc::geteuid(), libc::getegid()) };
+        match uid {
+            0 => {
+                assert_eq!(sandbox_cmd_groups(wish.cmd, [7, 9, 8].as_ptr(), 3), 0);
+                assert_eq!(sandbox_cmd_user(wish.cmd, uid, 7), 0);
+                wish.on(&[SANDBOX_OPT_INIT]);
+            }
+            _ => assert_eq!(sandbox_cmd_user(wish.cmd, uid, gid), 0),
+        }
+    }),
     ("traced", |wish| {
         assert_eq!(sandbox_cmd_ptrace(wish.cmd, 0), 0);
     }),
 ];
 
+const SANDBOX_NS_USER: u64 = 0x1000_0000;
 const ALL_NAMESPACES: u64 = 0x7e02_0080;
 const SANDBOX_ACT_ALLOW: u32 = 0x7fff_0000;
 const SANDBOX_ACT_NOTIFY: u32 = 0x7fc0_0000;

@@ -106,6 +106,12 @@ pub mod nr {
     pub const RT_SIGACTION: usize = 134;
     pub const RT_SIGPROCMASK: usize = 135;
     pub const RT_SIGTIMEDWAIT: usize = 137;
+    pub const SETRESUID: usize = 147;
+    pub const GETRESUID: usize = 148;
+    pub const SETRESGID: usize = 149;
+    pub const GETRESGID: usize = 150;
+    pub const GETGROUPS: usize = 158;
+    pub const SETGROUPS: usize = 159;
     pub const PRCTL: usize = 167;
     pub const GETPID: usize = 172;
     pub const GETPPID: usize = 173;

@@ -97,6 +97,12 @@ pub mod nr {
     pub const MMAP: usize = 9;
     pub const NANOSLEEP: usize = 35;
     pub const GETPPID: usize = 110;
+    pub const GETGROUPS: usize = 115;
+    pub const SETGROUPS: usize = 116;
+    pub const SETRESUID: usize = 117;
+    pub const GETRESUID: usize = 118;
+    pub const SETRESGID: usize = 119;
+    pub const GETRESGID: usize = 120;
     pub const CAPGET: usize = 125;
     pub const CAPSET: usize = 126;
     pub const RT_SIGTIMEDWAIT: usize = 128;
