@@ -265,6 +265,15 @@ typedef enum sandbox_option {
      * 1: go on with the host's session keyring where a new one is refused.
      */
     SANDBOX_OPT_ALLOW_NO_KEYRING = 25,
+    /**
+     * 1: go on with fewer Landlock rights, ports or scopes than asked for, or with none, where the kernel lacks them:
+     * the status says which (landlock_*_left_out).
+     */
+    SANDBOX_OPT_ALLOW_LESS_LANDLOCK = 50,
+    /**
+     * What Landlock logs to the audit system: a sum of SANDBOX_LANDLOCK_LOG_* (Linux 6.15).
+     */
+    SANDBOX_OPT_LANDLOCK_LOG = 51,
 } sandbox_option;
 
 /**
@@ -289,6 +298,10 @@ typedef enum sandbox_left_out {
     SANDBOX_LEFT_OUT_DENY_TSC = 2,
     SANDBOX_LEFT_OUT_SPECULATION = 4,
     SANDBOX_LEFT_OUT_KEYRING = 8,
+    /**
+     * Which rights and scopes: see landlock_fs_left_out and those that follow it.
+     */
+    SANDBOX_LEFT_OUT_LANDLOCK = 256,
 } sandbox_left_out;
 
 /**
@@ -463,6 +476,135 @@ typedef enum sandbox_ns {
 } sandbox_ns;
 
 /**
+ * What a Landlock rule grants below a path: the kernel's values (LANDLOCK_ACCESS_FS_*).
+ */
+typedef enum sandbox_landlock_fs {
+    SANDBOX_LANDLOCK_EXECUTE = 1,
+    /**
+     * To open a file for writing.
+     */
+    SANDBOX_LANDLOCK_WRITE_FILE = 2,
+    SANDBOX_LANDLOCK_READ_FILE = 4,
+    /**
+     * To list a directory.
+     */
+    SANDBOX_LANDLOCK_READ_DIR = 8,
+    SANDBOX_LANDLOCK_REMOVE_DIR = 16,
+    SANDBOX_LANDLOCK_REMOVE_FILE = 32,
+    SANDBOX_LANDLOCK_MAKE_CHAR = 64,
+    SANDBOX_LANDLOCK_MAKE_DIR = 128,
+    SANDBOX_LANDLOCK_MAKE_REG = 256,
+    SANDBOX_LANDLOCK_MAKE_SOCK = 512,
+    SANDBOX_LANDLOCK_MAKE_FIFO = 1024,
+    SANDBOX_LANDLOCK_MAKE_BLOCK = 2048,
+    SANDBOX_LANDLOCK_MAKE_SYM = 4096,
+    /**
+     * To rename or link from one directory to another (ABI 2; always denied before).
+     */
+    SANDBOX_LANDLOCK_REFER = 8192,
+    /**
+     * truncate, and open with O_TRUNC (ABI 3).
+     */
+    SANDBOX_LANDLOCK_TRUNCATE = 16384,
+    /**
+     * ioctl on devices opened from then on (ABI 5).
+     */
+    SANDBOX_LANDLOCK_IOCTL_DEV = 32768,
+    /**
+     * READ_FILE and READ_DIR.
+     */
+    SANDBOX_LANDLOCK_READ = 12,
+    /**
+     * READ, and EXECUTE: what programs and their libraries need.
+     */
+    SANDBOX_LANDLOCK_READ_EXECUTE = 13,
+    /**
+     * WRITE_FILE, TRUNCATE, REFER, and to make and remove all but device files.
+     */
+    SANDBOX_LANDLOCK_WRITE = 30642,
+    /**
+     * All of them.
+     */
+    SANDBOX_LANDLOCK_ALL = 65535,
+} sandbox_landlock_fs;
+
+/**
+ * What a Landlock rule grants for a TCP port: the kernel's values (LANDLOCK_ACCESS_NET_*, ABI 4).
+ */
+typedef enum sandbox_landlock_net {
+    SANDBOX_LANDLOCK_BIND_TCP = 1,
+    SANDBOX_LANDLOCK_CONNECT_TCP = 2,
+} sandbox_landlock_net;
+
+/**
+ * What a program may reach only within its sandbox: the kernel's values (LANDLOCK_SCOPE_*, ABI 6).
+ */
+typedef enum sandbox_landlock_scope {
+    /**
+     * Abstract unix sockets to connect or send to.
+     */
+    SANDBOX_LANDLOCK_ABSTRACT_UNIX_SOCKET = 1,
+    /**
+     * Processes to signal.
+     */
+    SANDBOX_LANDLOCK_SIGNAL = 2,
+} sandbox_landlock_scope;
+
+/**
+ * The values of SANDBOX_OPT_LANDLOCK_LOG: the kernel's (LANDLOCK_RESTRICT_SELF_LOG_*, ABI 7).
+ */
+typedef enum sandbox_landlock_log {
+    /**
+     * Denials before the program's exec are not logged.
+     */
+    SANDBOX_LANDLOCK_LOG_SAME_EXEC_OFF = 1,
+    /**
+     * Denials after it are.
+     */
+    SANDBOX_LANDLOCK_LOG_NEW_EXEC_ON = 2,
+    /**
+     * Denials by rulesets of the program's own are not.
+     */
+    SANDBOX_LANDLOCK_LOG_SUBDOMAINS_OFF = 4,
+} sandbox_landlock_log;
+
+/**
+ * Bits of sandbox_run_options.flags.
+ */
+typedef enum sandbox_run_flag {
+    /**
+     * Standard error goes where standard output goes, in the order in which it was written.
+     */
+    SANDBOX_RUN_MERGE_STDERR = 1,
+    /**
+     * More output than its limit ends the run. Not set: the rest is read, counted and thrown away.
+     */
+    SANDBOX_RUN_KILL_AT_LIMIT = 2,
+} sandbox_run_flag;
+
+/**
+ * Bits of what sandbox_result_limits returns: which limits of the run were exceeded.
+ */
+typedef enum sandbox_run_limit {
+    /**
+     * sandbox_run_options.wall_time_ms.
+     */
+    SANDBOX_LIMIT_WALL_TIME = 1,
+    /**
+     * sandbox_run_options.cpu_time_ms.
+     */
+    SANDBOX_LIMIT_CPU_TIME = 2,
+    /**
+     * sandbox_run_options.stdout_limit.
+     */
+    SANDBOX_LIMIT_STDOUT = 4,
+    /**
+     * sandbox_run_options.stderr_limit.
+     */
+    SANDBOX_LIMIT_STDERR = 8,
+} sandbox_run_limit;
+
+/**
  * A child that sandbox_spawn started. One thread may kill it while another waits for it.
  */
 typedef struct sandbox_child sandbox_child;
@@ -491,6 +633,11 @@ typedef struct sandbox_filter sandbox_filter;
  * To look at the memory and then let the call go on is no check at all.
  */
 typedef struct sandbox_notify sandbox_notify;
+
+/**
+ * What came of one run.
+ */
+typedef struct sandbox_result sandbox_result;
 
 /**
  * Answers the notified system calls of a child and of all that it starts. Several threads may dispatch at once; a
@@ -574,6 +721,16 @@ typedef struct sandbox_status {
      * SANDBOX_LEFT_OUT_*: what was asked for, allowed to be missing, and is.
      */
     uint64_t left_out;
+    /**
+     * With SANDBOX_LEFT_OUT_LANDLOCK: the rights, of files and of TCP ports, that could neither be denied nor granted.
+     */
+    uint64_t landlock_fs_left_out;
+    uint64_t landlock_net_left_out;
+    /**
+     * The scopes likewise, and what was not taken of SANDBOX_OPT_LANDLOCK_LOG.
+     */
+    uint64_t landlock_scope_left_out;
+    uint64_t landlock_log_left_out;
 } sandbox_status;
 
 /**
@@ -704,6 +861,61 @@ typedef struct sandbox_syscall {
     uint64_t ip;
     uint64_t args[6];
 } sandbox_syscall;
+
+/**
+ * Bytes of the caller's.
+ */
+typedef struct sandbox_bytes {
+    const void *data;
+    size_t length;
+} sandbox_bytes;
+
+/**
+ * Limits of a run. Zeroed but for `size`, nothing is limited but the output, at 16 MiB a stream.
+ */
+typedef struct sandbox_run_options {
+    /**
+     * sizeof(sandbox_run_options) as the caller knows it. A newer field that an older library lacks must be 0 there.
+     */
+    size_t size;
+    /**
+     * A sum of SANDBOX_RUN_*.
+     */
+    uint64_t flags;
+    /**
+     * The most bytes to keep of standard output; 0: 16 MiB. Kept is the beginning.
+     */
+    uint64_t stdout_limit;
+    /**
+     * The same for standard error.
+     */
+    uint64_t stderr_limit;
+    /**
+     * From the start of the program, in milliseconds; 0: no limit.
+     */
+    uint64_t wall_time_ms;
+    /**
+     * CPU time of the program with all its descendants, in milliseconds; 0: no limit. It is read in /proc, as often as
+     * it could have run out, and at most every 5 ms: so it may be passed by 5 ms for each processor, and by the
+     * kernel's tick (10 ms). Time of descendants whose parents ignore SIGCHLD counts only while they run.
+     */
+    uint64_t cpu_time_ms;
+} sandbox_run_options;
+
+/**
+ * What came out of one stream.
+ */
+typedef struct sandbox_output {
+    /**
+     * `length` bytes, with a NUL behind them that is not counted; the result's, until it is freed. Never NULL.
+     */
+    const void *data;
+    size_t length;
+    /**
+     * How many bytes beyond the limit were read and thrown away.
+     */
+    uint64_t cut;
+} sandbox_output;
 
 /**
  * Decides about one call. It gives one answer: sandbox_notify_errno, _return, _continue_unsafe or _fd; without one the
@@ -1189,6 +1401,112 @@ int sandbox_cmd_filter(struct sandbox_cmd *cmd,
  */
 int sandbox_cmd_ptrace(struct sandbox_cmd *cmd,
                        uint64_t options);
+
+/**
+ * Grants `access` to the file at `path`, or to the directory and all that is below it (Landlock). From the first such
+ * call on every access to files that this library knows of is denied but where a rule grants it: also to run the
+ * program, its interpreter and its libraries (SANDBOX_LANDLOCK_READ_EXECUTE). Files open already stay usable.
+ *
+ * What the kernel can't deny yet (SANDBOX_LANDLOCK_IOCTL_DEV needs Linux 6.10) refuses the spawn with -EOPNOTSUPP, unless
+ * SANDBOX_OPT_ALLOW_LESS_LANDLOCK is set. Needs no_new_privs or CAP_SYS_ADMIN. An error's index counts rules for paths
+ * and ports together, in the order of the calls; behind the last one stands the ruleset itself.
+ *
+ * @param path    Looked up by the child as the program's user, inside its root; symlinks are followed. Copied. Not
+ *                found: the spawn fails with -ENOENT.
+ * @param access  A sum of SANDBOX_LANDLOCK_*. Rights that only directories have are passed over for another file, unless
+ *                they are all there is (-ENOTDIR). 0 grants nothing: `path` is not looked at, and what no other rule
+ *                grants is denied.
+ * @return 0; -EFAULT: NULL; -EINVAL: an unknown right; -ENAMETOOLONG.
+ */
+int sandbox_cmd_landlock_path(struct sandbox_cmd *cmd,
+                              const char *path,
+                              uint64_t access);
+
+/**
+ * Grants `access` to TCP port `port` (Landlock ABI 4, Linux 6.7). From the first such call on no other port can be bound
+ * or connected to by TCP. Other protocols are not restricted: that takes a network namespace.
+ *
+ * @param port    In the host's byte order; 0: to bind to a port that the kernel chooses.
+ * @param access  A sum of SANDBOX_LANDLOCK_BIND_TCP and _CONNECT_TCP; 0 grants nothing.
+ * @return 0; -EFAULT: NULL; -EINVAL: an unknown right.
+ */
+int sandbox_cmd_landlock_port(struct sandbox_cmd *cmd,
+                              uint16_t port,
+                              uint64_t access);
+
+/**
+ * Keeps the program from reaching out of its sandbox (Landlock ABI 6, Linux 6.12): from connecting to abstract unix
+ * sockets made outside of it, which a mount namespace does not hide, or from signalling processes outside.
+ *
+ * @param scopes  A sum of SANDBOX_LANDLOCK_ABSTRACT_UNIX_SOCKET and _SIGNAL; several calls add up.
+ * @return 0; -EFAULT: NULL; -EINVAL: an unknown scope.
+ */
+int sandbox_cmd_landlock_scope(struct sandbox_cmd *cmd,
+                               uint64_t scopes);
+
+/**
+ * Runs the command to its end: gives it `input`, collects its output without ever blocking it, holds the limits, ends
+ * every descendant, and returns what came of it. All of it happens in the calling thread.
+ *
+ * The program reads `input` from a sealed memfd: it may read it at any pace, seek in it, or leave it. Standard output
+ * and error are collected where the command leaves them inherited or as pipes; given another way they go there, and
+ * the result holds nothing of them. A terminal is refused.
+ *
+ * The run is over when the program has ended: its descendants are then ended too, also those that became daemons or
+ * hold its output open. A command without a pid namespace gets SANDBOX_OPT_INIT for that. Processes that fork faster
+ * than an init can end them are held for sure by a pid namespace or a cgroup alone.
+ *
+ * A program that passes a limit is ended by SIGKILL. One that ends by itself meanwhile keeps its own status.
+ *
+ * @param input    What it reads from standard input; NULL: /dev/null. Borrowed for the call.
+ * @param options  NULL: as if zeroed.
+ * @param result   Set to a handle, to free with sandbox_result_free; to NULL on failure.
+ * @param error    Filled on failure, zeroed on success; NULL allowed.
+ * @return 0 once the program has run, however it ended; else as sandbox_spawn. -EINVAL: also a command that is traced,
+ *         notifies, or gives a stream both ways; -E2BIG: options of a newer version; -EFBIG: input above the host's
+ *         RLIMIT_FSIZE; -ENOMEM: the output does not fit; -ENODATA: a limit of CPU time without /proc; -ECHILD: as
+ *         sandbox_child_wait. After a failure nothing of it runs any more.
+ */
+int sandbox_run(const struct sandbox_cmd *cmd,
+                const struct sandbox_bytes *input,
+                const struct sandbox_run_options *options,
+                struct sandbox_result **result,
+                struct sandbox_error *error);
+
+/**
+ * How the program ended and what it used, its reaped descendants included. Ended for its time, the cause is
+ * SANDBOX_CAUSE_TIMEOUT; for its output, SANDBOX_CAUSE_KILLED.
+ *
+ * @param status  Filled up to `size` bytes.
+ * @param size    sizeof(sandbox_status) as the caller knows it.
+ * @return 0; -EFAULT: a NULL; -EINVAL: a size above 4096.
+ */
+int sandbox_result_status(const struct sandbox_result *result, struct sandbox_status *status, size_t size);
+
+/**
+ * What the program wrote.
+ *
+ * @param target  1: standard output; 2: standard error, empty where it was merged.
+ * @param output  Filled up to `size` bytes.
+ * @param size    sizeof(sandbox_output) as the caller knows it.
+ * @return 0; -EFAULT: a NULL; -EINVAL: another target, or a size above 4096.
+ */
+int sandbox_result_output(const struct sandbox_result *result,
+                          int target,
+                          struct sandbox_output *output,
+                          size_t size);
+
+/**
+ * Which limits of the run were exceeded.
+ *
+ * @return A sum of SANDBOX_LIMIT_*, 0 for none; -EFAULT: NULL.
+ */
+int sandbox_result_limits(const struct sandbox_result *result);
+
+/**
+ * Frees a result and the output in it; NULL does nothing.
+ */
+void sandbox_result_free(struct sandbox_result *result);
 
 /**
  * Decides which capabilities the program has. Where this is not called it has none: effective, permitted, inheritable,
