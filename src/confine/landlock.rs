@@ -14,6 +14,7 @@ use std::ffi::{CStr, CString};
 #[allow(non_camel_case_types)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum sandbox_landlock_fs {
+    /// To execute a file, together with READ_FILE.
     SANDBOX_LANDLOCK_EXECUTE = 1,
     /// To open a file for writing.
     SANDBOX_LANDLOCK_WRITE_FILE = 2,

@@ -1,0 +1,104 @@
+/* A victim that tries what its arguments name, "what:where" each, and prints "what:where errno", 0 where it succeeded. */
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/ptrace.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static int opened(const char *path, int flags) {
+    int fd = open(path, flags | O_CLOEXEC | O_NOCTTY);
+    if (fd < 0) return errno;
+    close(fd);
+    return 0;
+}
+
+static int done(int result) { return result < 0 ? errno : 0; }
+
+/* A request that no device here answers: ENOTTY, if it gets there. */
+static int device_control(const char *path) {
+    int fd = open(path, O_RDWR | O_CLOEXEC | O_NOCTTY);
+    if (fd < 0) return 1000 + errno;
+    int result = done(ioctl(fd, 0x5457 /* TCGETX */, NULL));
+    close(fd);
+    return result == ENOTTY || result == EFAULT ? 0 : result;
+}
+
+static int executed(const char *path) {
+    pid_t pid = fork();
+    int status;
+    if (pid == 0) {
+        execl(path, path, (char *)NULL);
+        _exit(errno);
+    }
+    return waitpid(pid, &status, 0) == pid && WIFEXITED(status) ? WEXITSTATUS(status) : 255;
+}
+
+/* The listener stays open for those that connect. */
+static int tcp(int port, int is_bind) {
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), one = 1;
+    if (fd < 0) return 1000 + errno;
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+    if (is_bind) return bind(fd, (struct sockaddr *)&address, sizeof address) < 0 || listen(fd, 5) < 0 ? errno : 0;
+    return done(connect(fd, (struct sockaddr *)&address, sizeof address));
+}
+
+static int abstract(const char *name) {
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    size_t length = strlen(name);
+    memcpy(address.sun_path + 1, name, length);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0) return 1000 + errno;
+    return done(connect(fd, (struct sockaddr *)&address, (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + length)));
+}
+
+static int attempt(const char *what, char *where) {
+    char *other = strchr(where, ':');
+    if (other) *other++ = 0;
+    if (!strcmp(what, "read")) return opened(where, O_RDONLY);
+    if (!strcmp(what, "write")) return opened(where, O_WRONLY);
+    if (!strcmp(what, "list")) return opened(where, O_RDONLY | O_DIRECTORY);
+    if (!strcmp(what, "truncate")) return done(truncate(where, 0));
+    if (!strcmp(what, "reg")) return done(mknod(where, S_IFREG | 0600, 0));
+    if (!strcmp(what, "fifo")) return done(mknod(where, S_IFIFO | 0600, 0));
+    if (!strcmp(what, "sock")) return done(mknod(where, S_IFSOCK | 0600, 0));
+    if (!strcmp(what, "char")) return done(mknod(where, S_IFCHR | 0600, 0));
+    if (!strcmp(what, "block")) return done(mknod(where, S_IFBLK | 0600, 0));
+    if (!strcmp(what, "mkdir")) return done(mkdir(where, 0700));
+    if (!strcmp(what, "sym")) return done(symlink("x", where));
+    if (!strcmp(what, "rmdir")) return done(rmdir(where));
+    if (!strcmp(what, "unlink")) return done(unlink(where));
+    if (!strcmp(what, "rename")) return done(rename(where, other));
+    if (!strcmp(what, "link")) return done(link(where, other));
+    if (!strcmp(what, "ioctl")) return device_control(where);
+    if (!strcmp(what, "exec")) return executed(where);
+    if (!strcmp(what, "bind")) return tcp(atoi(where), 1);
+    if (!strcmp(what, "connect")) return tcp(atoi(where), 0);
+    if (!strcmp(what, "abstract")) return abstract(where);
+    if (!strcmp(what, "kill")) return done(kill(atoi(where) ? atoi(where) : getpid(), 0));
+    if (!strcmp(what, "seize")) return done((int)ptrace(PTRACE_SEIZE, atoi(where), NULL, NULL));
+    return 999;
+}
+
+int main(int argc, char **argv) {
+    for (int i = 1; i < argc; i++) {
+        char *copy = strdup(argv[i]), *where = strchr(copy, ':');
+        if (!where) return 98;
+        *where++ = 0;
+        printf("%s %d\n", argv[i], attempt(copy, where));
+        fflush(stdout);
+        free(copy);
+    }
+    return 0;
+}
