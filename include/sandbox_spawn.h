@@ -479,6 +479,9 @@ typedef enum sandbox_ns {
  * What a Landlock rule grants below a path: the kernel's values (LANDLOCK_ACCESS_FS_*).
  */
 typedef enum sandbox_landlock_fs {
+    /**
+     * To execute a file, together with READ_FILE.
+     */
     SANDBOX_LANDLOCK_EXECUTE = 1,
     /**
      * To open a file for writing.
