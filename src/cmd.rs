@@ -384,7 +384,7 @@ pub fn room<T>(list: &mut Vec<T>, what: &str) -> Result<()> {
 }
 
 /// The caller's fd stays the caller's: the command keeps a duplicate, close-on-exec and above 2.
-fn duplicate(fd: RawFd, stage: Stage, index: usize, what: &str) -> Result<Arc<OwnedFd>> {
+pub fn duplicate(fd: RawFd, stage: Stage, index: usize, what: &str) -> Result<Arc<OwnedFd>> {
     // SAFETY: fcntl on a number; a number that is no fd gives EBADF.
     let copy = unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 3) };
     if copy < 0 {

@@ -4,7 +4,7 @@
 use crate::block::{Image, Place};
 use crate::cmd::Cmd;
 use crate::confine::namespace::{self, Ns};
-use crate::confine::{filter, identity, landlock, privilege, trace};
+use crate::confine::{filter, identity, landlock, mount, privilege, trace};
 use crate::error::{Error, Result, Stage};
 use crate::fd;
 use crate::handoff;
@@ -414,6 +414,10 @@ impl Launch {
                     Some(at) if at.stage == Stage::SANDBOX_STAGE_LANDLOCK as u32 => error.hint(landlock::hint(errno)),
                     Some(at) if at.stage == Stage::SANDBOX_STAGE_IDENTITY as u32 => error.hint(identity::hint(errno)),
                     Some(at) if at.stage == Stage::SANDBOX_STAGE_CAPABILITY as u32 => error.hint(privilege::hint(errno)),
+                    Some(at) if [Stage::SANDBOX_STAGE_MOUNT as u32, Stage::SANDBOX_STAGE_ROOT as u32].contains(&at.stage) => {
+                        let hint = mount::hint(self.plan.texts.get(op).map_or("", String::as_str), errno);
+                        error.hint(hint)
+                    }
                     _ => error,
                 })
             }

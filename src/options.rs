@@ -91,6 +91,10 @@ pub enum sandbox_left_out {
     SANDBOX_LEFT_OUT_KEYRING = 8,
     /// Which rights and scopes: see landlock_fs_left_out and those that follow it.
     SANDBOX_LEFT_OUT_LANDLOCK = 0x100,
+    /// The source of a bind with SANDBOX_MOUNT_OPTIONAL was not there.
+    SANDBOX_LEFT_OUT_MOUNT = 0x10_0000,
+    /// What sandbox_cmd_mask was to cover was not there.
+    SANDBOX_LEFT_OUT_MASK = 0x20_0000,
 }
 
 impl sandbox_left_out {

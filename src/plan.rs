@@ -3,7 +3,7 @@
 
 use crate::cmd::Cmd;
 use crate::confine::{
-    cgroup, cwd, death, exec, fds, filter, gate, hostname, identity, init, join, keyring, landlock, memory, mount, namespace, network, oom, privilege,
+    cgroup, cwd, death, exec, fds, filter, gate, hostname, identity, init, join, keyring, landlock, memory, mount_plan, namespace, network, oom, privilege,
     process, rlimit, session, signal, stdio, trace,
 };
 use crate::error::{Error, Result, Stage, quoted};
@@ -42,7 +42,7 @@ pub const ORDER: &[Part] = &[
     Part::Any(oom::open),
     Part::Any(keyring::join),
     // The new root, while the paths of the host's lead somewhere.
-    Part::Any(mount::assemble),
+    Part::Any(mount_plan::assemble),
     // The caller's function needs the host's memory (a copy of it): with an init, before that is left.
     Part::Any(exec::pre_exec_before_init),
     // The trampoline's exec would take from an ordinary user what the steps beyond it need.
@@ -277,6 +277,13 @@ impl Builder {
             };
         }
         op
+    }
+
+    /// Of the op that was made last.
+    pub fn set_kinds(&mut self, kinds: [u8; 6]) {
+        if let Some(op) = self.plan.ops.last_mut() {
+            op.kinds = kinds;
+        }
     }
 
     fn push(&mut self, op: Op, text: String) -> &mut Op {

@@ -15,6 +15,7 @@ pub mod credentials;
 pub mod init;
 pub mod keeper;
 pub mod meet;
+pub mod mount;
 pub mod plan;
 pub mod run;
 pub mod sys;

@@ -42,6 +42,32 @@ pub enum Code {
     Forget = 16,
     /// Hold the listener in slot `args[0]` for the host to take; with SEND_LISTENER, send it through the socket.
     Handoff = 17,
+    /// What is mounted on the host stays there, and nothing mounted from here on gets there. Where `args[0]` is a
+    /// `Tree`, the umask stands aside until the pivot.
+    MountBegin = 38,
+    /// What is to be mounted, out of the host's tree, as a mount of its own in cell `args[1]`: of the path at
+    /// `args[0]`, or of what the fd in that slot holds. `args[2]`: open_tree's flags; 3 and 4: attributes to set and
+    /// to clear; 5: the bit of `left_out` where an absent source is left out, or `NONE`.
+    MountOpen = 30,
+    /// A new filesystem, in cell `args[2]`: its type and its options lie at `args[1]`; `args[3]`: its attributes;
+    /// `args[4]` 1: memory of the child's alone. `args[0]` is the `Tree`.
+    MountNew = 31,
+    /// The mount in cell `args[1]` onto the target at `args[2]`, which is made where it is not there; 0: over the
+    /// host's root. `args[3]` 1: the cell keeps it.
+    MountAttach = 32,
+    /// The file (0), directory (1) or symlink (2) `args[1]` at target `args[2]`: of the `args[4]` bytes at `args[3]`,
+    /// with the mode in the lower half of `args[5]`; a file's name on the scratch is at the offset in the upper.
+    MountMake = 33,
+    /// Something empty onto the target at `args[1]`; where nothing is there bit `args[2]` of `left_out` says so.
+    MountMask = 34,
+    /// An overlay in cell `args[5]`, built on the scratch in a directory, of the layers in the `args[3]` cells from
+    /// `args[2]`; `args[4]`: its options. The names lie at `args[1]`, `LAYER_NAME` bytes each: the directory's, the
+    /// layers', then "u" and "w" (upper and work in memory) and "m".
+    MountOverlay = 35,
+    /// The attributes `args[1]` are added to the mount in cell `args[0]`; `args[2]` 1: which is let go of.
+    MountSeal = 36,
+    /// Into the new root; the old one goes.
+    MountPivot = 37,
     /// Rights `args[1]` of the Landlock ruleset in slot `args[2]` for what the path at offset `args[0]` leads to.
     LandlockPath = 45,
     /// Drop from the bounding set all but `args[0]`; with `args[1]` it may stay where the privilege is lacking.
@@ -55,6 +81,20 @@ pub enum Code {
     /// User and groups: uid, gid and `args[1]` groups at offset `args[0]`, room for as many behind them; `args[2]` is a
     /// sum of `identity`.
     Identity = 44,
+}
+
+/// What each name on the scratch takes, its NULs included.
+pub const LAYER_NAME: u64 = 8;
+
+/// What the file system's ops share: where the `Tree` lies, `args[0]` of each. A cell is an fd's number, or -1; the
+/// device numbers of the child's own memory filesystems follow, as many as `memories` says.
+#[repr(C)]
+pub struct Tree {
+    pub root: i32,
+    /// A tmpfs out of reach, for what is made only to be mounted elsewhere.
+    pub scratch: i32,
+    pub umask: i32,
+    pub memories: u32,
 }
 
 /// What `Identity` does.

@@ -3,15 +3,15 @@
 
 use crate::arch::nr;
 use crate::plan::{Block, Code, NONE, Op, flag, gate, kind, state};
-use crate::{credentials, init, keeper, meet, sys};
+use crate::{credentials, init, keeper, meet, mount, sys};
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
 /// The exit code of a child that failed: never seen by anyone but the library, which reports the op instead.
 pub const DIED: i32 = 127;
 
-type Done = Result<isize, i32>;
+pub type Done = Result<isize, i32>;
 
-fn done(result: isize) -> Done {
+pub fn done(result: isize) -> Done {
     if result < 0 { Err(-result as i32) } else { Ok(result) }
 }
 
@@ -100,6 +100,15 @@ fn run(block: &Block, position: u32, op: &Op) -> Done {
         Code::Ambient => credentials::ambient(first),
         Code::HoldCapability => credentials::holds(first),
         Code::Identity => credentials::change(block, first, second, third),
+        Code::MountBegin => mount::begin(block, op),
+        Code::MountOpen => mount::open(block, op),
+        Code::MountNew => mount::new(block, op),
+        Code::MountAttach => mount::attach(block, op),
+        Code::MountMake => mount::make(block, op),
+        Code::MountMask => mount::mask(block, op),
+        Code::MountOverlay => mount::overlay(block, op),
+        Code::MountSeal => mount::seal(block, op),
+        Code::MountPivot => mount::pivot(block, op),
         Code::Fail => Err(first as i32),
     }
 }

@@ -9,6 +9,7 @@ mod guard;
 pub mod landlock;
 pub mod run;
 pub mod identity;
+pub mod mount;
 pub mod supervisor;
 
 pub use crate::cmd::sandbox_stdio;
@@ -19,6 +20,7 @@ pub use crate::seccomp::bpf::sandbox_syscall;
 pub use crate::seccomp::filter::{sandbox_arg, sandbox_cmp, sandbox_filter_flag};
 pub use crate::seccomp::preset::sandbox_deny;
 pub use crate::confine::landlock::{sandbox_landlock_fs, sandbox_landlock_log, sandbox_landlock_net, sandbox_landlock_scope};
+pub use crate::confine::mount::{sandbox_mount, sandbox_proc};
 pub use crate::confine::namespace::sandbox_ns;
 pub use crate::probe::sandbox_features;
 pub use crate::run::{sandbox_run_flag, sandbox_run_limit};

@@ -1,13 +1,213 @@
-//! The file system: the mounts in the caller's order, the new root, and the end of the old one.
+//! The file system: a new root, and what is mounted and made in it, in the caller's order. Here stands what a caller
+//! may ask; `mount_plan` compiles it, and the child's `mount` says how a target is resolved.
 
 use crate::cmd::Cmd;
-use crate::error::Result;
-use crate::plan::Builder;
+use crate::confine::namespace::Ns;
+use crate::error::{Error, Result, Stage, quoted};
+use std::ffi::{CStr, CString};
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+/// How a mount differs from the default: read-only, no set-user-ID programs, no devices; bits to add up.
+#[repr(C)]
+#[allow(non_camel_case_types)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum sandbox_mount {
+    /// Writable, as far as the host's own mount of it is.
+    SANDBOX_MOUNT_RW = 1,
+    /// No program on it can be executed (noexec).
+    SANDBOX_MOUNT_EXEC_OFF = 2,
+    /// Where the source is not there, the mount is left out, and sandbox_status.left_out says so.
+    SANDBOX_MOUNT_OPTIONAL = 4,
+    /// Device files work.
+    SANDBOX_MOUNT_DEV = 8,
+    /// The set-user-ID bit and file capabilities count.
+    SANDBOX_MOUNT_SUID = 16,
+    /// Without what is mounted below the source. In a user namespace the kernel allows that only where nothing is.
+    SANDBOX_MOUNT_NON_RECURSIVE = 32,
+    /// No symlink on it is followed (Linux 5.14).
+    SANDBOX_MOUNT_NOSYMFOLLOW = 64,
+    /// Reading leaves the access times alone.
+    SANDBOX_MOUNT_NOATIME = 128,
+}
+
+/// What a mount of proc shows; bits to add up, at most one of the first three.
+#[repr(C)]
+#[allow(non_camel_case_types)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum sandbox_proc {
+    /// What is in other users' /proc/PID can't be read (hidepid=noaccess).
+    SANDBOX_PROC_NOACCESS = 1,
+    /// Other users' /proc/PID can't be seen (hidepid=invisible).
+    SANDBOX_PROC_INVISIBLE = 2,
+    /// Nor can any that the reader may not trace (hidepid=ptraceable, Linux 5.8).
+    SANDBOX_PROC_PTRACEABLE = 4,
+    /// Nothing but the processes (subset=pid, Linux 5.8).
+    SANDBOX_PROC_SUBSET_PID = 8,
+    /// Writable: what a process may set about itself it can.
+    SANDBOX_PROC_RW = 16,
+}
+
+pub use sandbox_mount as MountFlag;
+pub use sandbox_proc as ProcFlag;
+
+const ALL_MOUNT: u64 = 255;
+const ALL_PROC: u64 = 31;
+const MOST_MOUNTS: usize = 10_000;
+const LONGEST_PATH: usize = 4095;
+/// The kernel's OVL_MAX_STACK.
+const MOST_LAYERS: usize = 500;
+pub const LONGEST_FILE: usize = 256 << 20;
+
+#[derive(Clone, Debug)]
+pub enum Source {
+    Path(CString),
+    Fd(Arc<OwnedFd>),
+}
+
+#[derive(Clone, Debug)]
+pub enum Kind {
+    Bind { source: Source, flags: u64 },
+    Tmpfs { bytes: u64, mode: u32 },
+    Proc { flags: u64 },
+    Mqueue,
+    Dev,
+    /// The topmost lower first; upper and work.
+    Overlay { lowers: Vec<CString>, upper: Option<(CString, CString)> },
+    File { data: Arc<[u8]>, mode: u32 },
+    Dir { mode: u32 },
+    Symlink { text: CString },
+    Mask,
+}
+
+#[derive(Clone, Debug)]
+pub struct Mount {
+    /// Below the root, without a leading slash, ".", ".." or doubled slashes.
+    pub target: CString,
+    pub kind: Kind,
+}
+
+#[derive(Clone, Debug)]
+pub struct Root {
+    /// `None`: a new tmpfs.
+    pub directory: Option<CString>,
+    pub flags: u64,
+}
 
 /// What the caller asked for.
 #[derive(Clone, Debug, Default)]
-pub struct Mounts {}
+pub struct Mounts {
+    pub root: Option<Root>,
+    pub list: Vec<Mount>,
+}
 
-pub fn assemble(_: &Cmd, _: &mut Builder) -> Result<()> {
-    Ok(())
+impl Mounts {
+    pub fn is_asked(&self) -> bool {
+        self.root.is_some() || !self.list.is_empty()
+    }
+}
+
+fn refused(index: usize, errno: i32, what: impl AsRef<str>) -> Error {
+    Error::new(Stage::SANDBOX_STAGE_MOUNT, index, errno, what)
+}
+
+/// A path as a caller gives it.
+pub fn path(text: &CStr, index: usize, what: &str) -> Result<CString> {
+    if text.is_empty() {
+        return Err(refused(index, libc::ENOENT, format!("{what}: an empty path")));
+    }
+    if text.count_bytes() > LONGEST_PATH {
+        return Err(refused(index, libc::ENAMETOOLONG, format!("{what}: {} bytes", text.count_bytes())));
+    }
+    Ok(text.to_owned())
+}
+
+/// A target without what means nothing. ".." is refused: what it means hangs on symlinks that others may change.
+fn target(text: &CStr, index: usize) -> Result<CString> {
+    let text = path(text, index, "target")?;
+    let parts: Vec<&[u8]> = text.to_bytes().split(|byte| *byte == b'/').filter(|part| !part.is_empty() && *part != b".").collect();
+    if parts.contains(&b"..".as_slice()) {
+        return Err(refused(index, libc::EINVAL, format!("target {}: \"..\" in it", quoted(&text))));
+    }
+    if parts.is_empty() {
+        return Err(refused(index, libc::EINVAL, "target \"/\"").hint("sandbox_cmd_root says what the root is"));
+    }
+    CString::new(parts.join(&b'/')).map_err(|_| refused(index, libc::EINVAL, "target"))
+}
+
+fn check(index: usize, what: &str, value: u64, allowed: u64) -> Result<()> {
+    if value & !allowed == 0 {
+        return Ok(());
+    }
+    Err(refused(index, libc::EINVAL, format!("{what} {value:#x}")))
+}
+
+impl Cmd {
+    /// The index of the next mount, for messages.
+    pub fn next_mount(&self) -> usize {
+        self.mounts.list.len()
+    }
+
+    pub fn root(&mut self, directory: Option<&CStr>, flags: u64) -> Result<()> {
+        let stage = |error: Error| Error { stage: Stage::SANDBOX_STAGE_ROOT as u32, ..error };
+        check(0, "root's flags", flags, ALL_MOUNT & !(MountFlag::SANDBOX_MOUNT_OPTIONAL as u64)).map_err(stage)?;
+        let directory = directory.map(|directory| path(directory, 0, "root")).transpose().map_err(stage)?;
+        self.mounts.root = Some(Root { directory, flags });
+        self.namespaces |= Ns::SANDBOX_NS_MOUNT as u64;
+        Ok(())
+    }
+
+    /// Mounts go into a namespace of the child's own, asked for or not.
+    pub fn mount(&mut self, at: &CStr, kind: Kind) -> Result<()> {
+        let index = self.next_mount();
+        let target = target(at, index)?;
+        match &kind {
+            Kind::Bind { flags, .. } => check(index, "mount flags", *flags, ALL_MOUNT)?,
+            Kind::Proc { flags } => {
+                check(index, "proc flags", *flags, ALL_PROC)?;
+                if (flags & 7).count_ones() > 1 {
+                    return Err(refused(index, libc::EINVAL, "proc flags: more than one way to hide processes"));
+                }
+            }
+            Kind::Tmpfs { mode, .. } | Kind::Dir { mode } => check(index, "mode", u64::from(*mode), 0o1777)?,
+            Kind::File { mode, .. } => check(index, "mode", u64::from(*mode), 0o777)?,
+            Kind::Overlay { lowers, .. } if lowers.is_empty() || lowers.len() >= MOST_LAYERS => {
+                return Err(refused(index, libc::EINVAL, format!("overlay of {} lower directories", lowers.len())));
+            }
+            _ => {}
+        }
+        if index >= MOST_MOUNTS {
+            return Err(refused(index, libc::E2BIG, "another mount"));
+        }
+        self.mounts.list.push(Mount { target, kind });
+        self.namespaces |= Ns::SANDBOX_NS_MOUNT as u64;
+        Ok(())
+    }
+}
+
+/// What a failed step's message adds.
+pub fn hint(text: &str, errno: i32) -> &'static str {
+    let is = |what: &str| text.starts_with(what);
+    match errno {
+        libc::EPERM if is("proc") => {
+            "without a pid namespace of its own a proc is the host's; in one, a container whose own /proc is partly covered allows no new one (too revealing)"
+        }
+        libc::EPERM if is("mqueue") => "it needs an IPC namespace of its own (SANDBOX_NS_IPC)",
+        libc::EPERM => "mounts need CAP_SYS_ADMIN or a user namespace of their own (SANDBOX_NS_USER), and a container's profile may forbid them",
+        libc::EOVERFLOW => "the user who spawns has no id in the child's user namespace: map it too",
+        libc::ENOSYS => "mounts need Linux 5.12, and a container's filter that allows its calls",
+        libc::EROFS => "it is not there, and what it would lie in is the host's or read-only: only the sandbox's own memory, or a directory bound with RW, gets new entries",
+        libc::ESTALE => "what the fd was opened on is no more at its path, or was never to be seen from here (deleted, moved, covered, another mount namespace's)",
+        libc::EINVAL if is("what to bind") || is("layer") || is("root:") => {
+            "it is unbindable, not a mount of the host's namespace, or holds mounts that a user namespace may not part from it (NON_RECURSIVE)"
+        }
+        libc::EINVAL if is("into the new root") => "the host's root is a chroot, or the initramfs itself: the kernel can't pivot away from either",
+        libc::EINVAL if is("the host's mounts") => "the host's root is no mount point (chroot)",
+        libc::ENOENT if is("what to bind") || is("layer") || is("root:") => "it does not exist; SANDBOX_MOUNT_OPTIONAL lets a bind be left out",
+        libc::ENOENT => "a symlink on the way leads nowhere inside the new root",
+        libc::ENOTDIR => "a file's mount needs a file as its target, a directory's a directory",
+        libc::EBUSY => "a symlink on the way leads to the root itself",
+        libc::ELOOP => "a magic link of /proc, or symlinks without end",
+        _ => "",
+    }
 }

@@ -124,4 +124,21 @@ pub mod nr {
     pub const PIDFD_OPEN: usize = 434;
     pub const CLOSE_RANGE: usize = 436;
     pub const LANDLOCK_ADD_RULE: usize = 445;
+    pub const WRITE: usize = 64;
+    pub const FCHDIR: usize = 50;
+    pub const UMASK: usize = 166;
+    pub const PIVOT_ROOT: usize = 41;
+    pub const MOUNT: usize = 40;
+    pub const UMOUNT2: usize = 39;
+    pub const MKDIRAT: usize = 34;
+    pub const SYMLINKAT: usize = 36;
+    pub const READLINKAT: usize = 78;
+    pub const STATX: usize = 291;
+    pub const OPEN_TREE: usize = 428;
+    pub const MOVE_MOUNT: usize = 429;
+    pub const FSOPEN: usize = 430;
+    pub const FSCONFIG: usize = 431;
+    pub const FSMOUNT: usize = 432;
+    pub const OPENAT2: usize = 437;
+    pub const MOUNT_SETATTR: usize = 442;
 }

@@ -124,4 +124,21 @@ pub mod nr {
     pub const PIDFD_OPEN: usize = 434;
     pub const CLOSE_RANGE: usize = 436;
     pub const LANDLOCK_ADD_RULE: usize = 445;
+    pub const WRITE: usize = 1;
+    pub const FCHDIR: usize = 81;
+    pub const UMASK: usize = 95;
+    pub const PIVOT_ROOT: usize = 155;
+    pub const MOUNT: usize = 165;
+    pub const UMOUNT2: usize = 166;
+    pub const MKDIRAT: usize = 258;
+    pub const SYMLINKAT: usize = 266;
+    pub const READLINKAT: usize = 267;
+    pub const STATX: usize = 332;
+    pub const OPEN_TREE: usize = 428;
+    pub const MOVE_MOUNT: usize = 429;
+    pub const FSOPEN: usize = 430;
+    pub const FSCONFIG: usize = 431;
+    pub const FSMOUNT: usize = 432;
+    pub const OPENAT2: usize = 437;
+    pub const MOUNT_SETATTR: usize = 442;
 }

@@ -1,0 +1,278 @@
+//! How the wished-for file system compiles to ops: sources first, then the root, then everything in the caller's order.
+
+use crate::cmd::Cmd;
+use crate::confine::{mount_dev, mount_overlay};
+use crate::confine::mount::{Kind, Mount, MountFlag, ProcFlag, Root, Source};
+use crate::confine::namespace::Ns;
+use crate::error::{Result, Stage, quoted};
+use crate::options::sandbox_left_out;
+use crate::plan::{self, Builder};
+use sandbox_child::plan::{Code, NONE, kind};
+use std::ffi::CStr;
+use std::os::fd::AsRawFd;
+
+pub const MOUNT: Stage = Stage::SANDBOX_STAGE_MOUNT;
+const ROOT: Stage = Stage::SANDBOX_STAGE_ROOT;
+
+pub const OPEN_TREE_CLONE: u64 = 1;
+pub const AT_RECURSIVE: u64 = 0x8000;
+pub const RDONLY: u64 = 1;
+pub const NOSUID: u64 = 2;
+pub const NODEV: u64 = 4;
+pub const NOEXEC: u64 = 8;
+
+/// The offset of an fd's place in the plan's data.
+pub type Cell = u64;
+
+pub fn assemble(cmd: &Cmd, plan: &mut Builder) -> Result<()> {
+    if !cmd.has(Ns::SANDBOX_NS_MOUNT) {
+        return Ok(());
+    }
+    let mounts = &cmd.mounts;
+    let private = "the host's mounts are private here: none comes in or goes out";
+    if !mounts.is_asked() {
+        plan.op(ROOT, 0, Code::MountBegin, [0; 3], private);
+        return Ok(());
+    }
+    let memories = 1 + mounts.list.iter().filter(|mount| matches!(mount.kind, Kind::Tmpfs { .. } | Kind::Overlay { .. } | Kind::Dev)).count();
+    let has_files = mounts.list.iter().any(|mount| matches!(mount.kind, Kind::File { .. }));
+    let tree = tree(plan, memories);
+    plan.op(ROOT, 0, Code::MountBegin, [tree, 0, 0], private);
+    let default = Root { directory: None, flags: 0 };
+    let mut assembly = Assembly { plan, tree, has_files, seals: Vec::new() };
+    assembly.root(mounts.root.as_ref().unwrap_or(&default), &mounts.list, cmd)
+}
+
+/// A `Tree` and room for `memories` device numbers.
+fn tree(plan: &mut Builder, memories: usize) -> u64 {
+    let mut bytes = Vec::new();
+    for number in [-1i32, -1, 0, 0] {
+        bytes.extend_from_slice(&number.to_ne_bytes());
+    }
+    bytes.resize(bytes.len() + memories * 8, 0);
+    plan.data(&bytes).into()
+}
+
+fn has(flags: u64, flag: MountFlag) -> bool {
+    flags & flag as u64 != 0
+}
+
+/// What to set, and what to clear because it is a choice of several.
+fn attributes(flags: u64) -> (u64, u64) {
+    const NOATIME: u64 = 0x10;
+    const ATIME: u64 = 0x70;
+    const NOSYMFOLLOW: u64 = 0x20_0000;
+    let mut set = 0;
+    for (bit, is_set) in [
+        (RDONLY, !has(flags, MountFlag::SANDBOX_MOUNT_RW)),
+        (NOSUID, !has(flags, MountFlag::SANDBOX_MOUNT_SUID)),
+        (NODEV, !has(flags, MountFlag::SANDBOX_MOUNT_DEV)),
+        (NOEXEC, has(flags, MountFlag::SANDBOX_MOUNT_EXEC_OFF)),
+        (NOSYMFOLLOW, has(flags, MountFlag::SANDBOX_MOUNT_NOSYMFOLLOW)),
+        (NOATIME, has(flags, MountFlag::SANDBOX_MOUNT_NOATIME)),
+    ] {
+        if is_set {
+            set |= bit;
+        }
+    }
+    (set, if set & NOATIME != 0 { ATIME } else { 0 })
+}
+
+/// "read-only, nosuid, nodev"
+fn shown(set: u64) -> String {
+    let names = [(RDONLY, "read-only"), (NOSUID, "nosuid"), (NODEV, "nodev"), (NOEXEC, "noexec"), (0x20_0000, "nosymfollow"), (0x10, "noatime")];
+    let mut named: Vec<&str> = names.iter().filter(|(bit, _)| set & bit != 0).map(|(_, name)| *name).collect();
+    if set & RDONLY == 0 {
+        named.insert(0, "writable");
+    }
+    named.join(", ")
+}
+
+/// "\"/usr\"": a target as the caller sees it.
+pub fn at(target: &CStr) -> String {
+    quoted(target).replacen('"', "\"/", 1)
+}
+
+pub struct Assembly<'a> {
+    pub plan: &'a mut Builder,
+    pub tree: u64,
+    /// Whether it matters which filesystems are memory of the child's own.
+    has_files: bool,
+    /// Mounts that get read-only once everything is in them.
+    pub seals: Vec<(Stage, usize, Cell, String)>,
+}
+
+impl Assembly<'_> {
+    fn root(&mut self, root: &Root, list: &[Mount], cmd: &Cmd) -> Result<()> {
+        let (set, clear) = attributes(root.flags);
+        let scratch_cell = self.tree + 4;
+        if let Some(directory) = &root.directory {
+            let text = format!("root: the host's {}, {}", quoted(directory), shown(set));
+            let path = self.plan.string(directory).into();
+            self.open(ROOT, 0, path, self.tree, root.flags, (set, clear), text);
+        }
+        let sources: Vec<Vec<Cell>> = list.iter().enumerate().map(|(index, mount)| self.sources(index, mount)).collect::<Result<_>>()?;
+        if list.iter().any(|mount| matches!(mount.kind, Kind::File { .. } | Kind::Mask | Kind::Overlay { .. })) {
+            self.filesystem(ROOT, 0, &["tmpfs", "mode", "0700"], scratch_cell, NOSUID | NODEV, false, "a tmpfs out of reach, for files, masks and overlays");
+            self.attach(ROOT, 0, scratch_cell, 0, true, "over the host's root");
+        }
+        if root.directory.is_none() {
+            let writable = set & !RDONLY;
+            self.filesystem(ROOT, 0, &["tmpfs", "mode", "0755"], self.tree, writable, true, &format!("root: a new tmpfs, {}", shown(writable)));
+            if set & RDONLY != 0 {
+                self.seals.push((ROOT, 0, self.tree, "the root becomes read-only".to_owned()));
+            }
+        }
+        self.attach(ROOT, 0, self.tree, 0, true, "the new root, over the host's");
+        for (index, (mount, sources)) in list.iter().zip(&sources).enumerate() {
+            self.one(index, mount, sources, cmd)?;
+        }
+        for (stage, index, cell, text) in std::mem::take(&mut self.seals) {
+            self.plan.op(stage, index, Code::MountSeal, [cell, RDONLY, u64::from(cell != self.tree)], text);
+        }
+        self.plan.op(ROOT, 0, Code::MountPivot, [self.tree, 0, 0], "into the new root (pivot_root); the host's is unmounted");
+        Ok(())
+    }
+
+    pub fn cell(&mut self) -> Cell {
+        self.plan.data(&(-1i32).to_ne_bytes()).into()
+    }
+
+    /// A copy of a part of the host's tree; the caller says which by the op's first argument.
+    pub fn open(&mut self, stage: Stage, index: usize, path: u64, cell: Cell, flags: u64, (set, clear): (u64, u64), text: String) {
+        let mut open = OPEN_TREE_CLONE | libc::O_CLOEXEC as u64;
+        if !has(flags, MountFlag::SANDBOX_MOUNT_NON_RECURSIVE) {
+            open |= AT_RECURSIVE;
+        }
+        let left_out = if has(flags, MountFlag::SANDBOX_MOUNT_OPTIONAL) { sandbox_left_out::SANDBOX_LEFT_OUT_MOUNT.bit() } else { NONE };
+        let op = self.plan.op(stage, index, Code::MountOpen, [path, cell, open], text);
+        op.args = [path, cell, open, set, clear, left_out.into()];
+    }
+
+    /// `strings`: the type, then keys and values.
+    pub fn filesystem(&mut self, stage: Stage, index: usize, strings: &[&str], cell: Cell, set: u64, is_memory: bool, text: &str) {
+        let mut bytes = Vec::new();
+        for string in strings {
+            bytes.extend_from_slice(string.as_bytes());
+            bytes.push(0);
+        }
+        bytes.push(0);
+        let config = self.plan.data(&bytes).into();
+        let op = self.plan.op(stage, index, Code::MountNew, [self.tree, config, cell], text);
+        op.args = [self.tree, config, cell, set, u64::from(is_memory && self.has_files), 0];
+    }
+
+    /// `target` 0: over the host's root.
+    pub fn attach(&mut self, stage: Stage, index: usize, cell: Cell, target: u64, keeps: bool, text: &str) {
+        let op = self.plan.op(stage, index, Code::MountAttach, [self.tree, cell, target], text);
+        op.args = [self.tree, cell, target, keeps.into(), 0, 0];
+    }
+
+    /// A filesystem that is made and mounted at once.
+    pub fn mounted(&mut self, index: usize, target: &CStr, strings: &[&str], set: u64, is_memory: bool, text: &str) {
+        let cell = self.cell();
+        self.filesystem(MOUNT, index, strings, cell, set, is_memory, &format!("{text}, {}", shown(set)));
+        let path = self.plan.string(target).into();
+        self.attach(MOUNT, index, cell, path, false, &format!("mount it on {}", at(target)));
+    }
+
+    /// What a mount needs of the host's tree, opened while that is there.
+    fn sources(&mut self, index: usize, mount: &Mount) -> Result<Vec<Cell>> {
+        match &mount.kind {
+            Kind::Bind { source, flags } => {
+                let cell = self.cell();
+                let (set, clear) = attributes(*flags);
+                let optional = if has(*flags, MountFlag::SANDBOX_MOUNT_OPTIONAL) { ", if it is there" } else { "" };
+                match source {
+                    Source::Path(path) => {
+                        let text = format!("what to bind on {}: {}, {}{optional}", at(&mount.target), quoted(path), shown(set));
+                        let path = self.plan.string(path).into();
+                        self.open(MOUNT, index, path, cell, *flags, (set, clear), text);
+                    }
+                    Source::Fd(fd) => {
+                        let slot = self.plan.slot(plan::Source::Command(fd.as_raw_fd()))?;
+                        let text = format!("what to bind on {}: the caller's fd, {}{optional}", at(&mount.target), shown(set));
+                        self.open(MOUNT, index, slot.into(), cell, *flags, (set, clear), text);
+                        self.plan.set_kinds([kind::SLOT, 0, 0, 0, 0, 0]);
+                    }
+                }
+                Ok(vec![cell])
+            }
+            Kind::Dev => mount_dev::NODES.iter().map(|node| {
+                let cell = self.cell();
+                let text = format!("what to bind on {}: the host's /dev/{node}", at(&mount.target));
+                let path = self.plan.data(format!("/dev/{node}\0").as_bytes()).into();
+                self.open(MOUNT, index, path, cell, 0, (RDONLY | NOSUID | NOEXEC, 0), text);
+                Ok(cell)
+            }).collect(),
+            Kind::Overlay { lowers, upper } => Ok(mount_overlay::sources(self, index, &mount.target, lowers, upper.as_ref())),
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    fn one(&mut self, index: usize, mount: &Mount, sources: &[Cell], cmd: &Cmd) -> Result<()> {
+        let target = &mount.target;
+        match &mount.kind {
+            Kind::Bind { .. } => {
+                let path = self.plan.string(target).into();
+                for cell in sources {
+                    self.attach(MOUNT, index, *cell, path, false, &format!("bind on {}", at(target)));
+                }
+            }
+            Kind::Tmpfs { bytes, mode } => {
+                let (size, mode) = (bytes.to_string(), format!("{mode:o}"));
+                let text = if *bytes == 0 { format!("tmpfs, mode {mode}") } else { format!("tmpfs of {bytes} bytes, mode {mode}") };
+                let all = ["tmpfs", "mode", mode.as_str(), "size", size.as_str()];
+                let strings = if *bytes == 0 { all.get(..3) } else { Some(all.as_slice()) };
+                self.mounted(index, target, strings.unwrap_or(&all), NOSUID | NODEV, true, &text);
+            }
+            Kind::Proc { flags } => {
+                let is = |flag: ProcFlag| flags & flag as u64 != 0;
+                let mut strings = vec!["proc"];
+                for (flag, value) in [(ProcFlag::SANDBOX_PROC_NOACCESS, "noaccess"), (ProcFlag::SANDBOX_PROC_INVISIBLE, "invisible"), (ProcFlag::SANDBOX_PROC_PTRACEABLE, "ptraceable")] {
+                    if is(flag) {
+                        strings.extend(["hidepid", value]);
+                    }
+                }
+                if is(ProcFlag::SANDBOX_PROC_SUBSET_PID) {
+                    strings.extend(["subset", "pid"]);
+                }
+                let set = NOSUID | NODEV | NOEXEC | if is(ProcFlag::SANDBOX_PROC_RW) { 0 } else { RDONLY };
+                self.mounted(index, target, &strings, set, false, &strings.join(" "));
+            }
+            Kind::Mqueue => {
+                self.mounted(index, target, &["mqueue"], NOSUID | NODEV | NOEXEC, false, "mqueue");
+            }
+            Kind::Dev => mount_dev::mount(self, index, target, sources),
+            Kind::Overlay { lowers, upper } => {
+                let in_user_namespace = cmd.has(Ns::SANDBOX_NS_USER);
+                mount_overlay::mount(self, index, target, (lowers.len(), upper.as_ref()), sources, in_user_namespace);
+            }
+            Kind::File { data, mode } => {
+                let name = self.plan.data(format!("file{index}\0").as_bytes());
+                let content = self.plan.data(data).into();
+                let rest = u64::from(*mode) | u64::from(name) << 32;
+                let text = format!("file {} of {} bytes, mode {mode:o}", at(target), data.len());
+                self.make(index, 0, target, (content, data.len() as u64), rest, text);
+            }
+            Kind::Dir { mode } => self.make(index, 1, target, (0, 0), (*mode).into(), format!("directory {}, mode {mode:o}", at(target))),
+            Kind::Symlink { text } => {
+                let what = format!("symlink {} to {}", at(target), quoted(text));
+                let content = self.plan.string(text).into();
+                self.make(index, 2, target, (content, 0), 0, what);
+            }
+            Kind::Mask => {
+                let path = self.plan.string(target).into();
+                let left_out = sandbox_left_out::SANDBOX_LEFT_OUT_MASK.bit().into();
+                self.plan.op(MOUNT, index, Code::MountMask, [self.tree, path, left_out], format!("mask {} with something empty", at(target)));
+            }
+        }
+        Ok(())
+    }
+
+    pub fn make(&mut self, index: usize, what: u64, target: &CStr, (data, length): (u64, u64), rest: u64, text: String) {
+        let path = self.plan.string(target).into();
+        let op = self.plan.op(MOUNT, index, Code::MountMake, [0; 3], text);
+        op.args = [self.tree, what, path, data, length, rest];
+    }
+}
