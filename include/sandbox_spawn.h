@@ -302,6 +302,14 @@ typedef enum sandbox_left_out {
      * Which rights and scopes: see landlock_fs_left_out and those that follow it.
      */
     SANDBOX_LEFT_OUT_LANDLOCK = 256,
+    /**
+     * The source of a bind with SANDBOX_MOUNT_OPTIONAL was not there.
+     */
+    SANDBOX_LEFT_OUT_MOUNT = 1048576,
+    /**
+     * What sandbox_cmd_mask was to cover was not there.
+     */
+    SANDBOX_LEFT_OUT_MASK = 2097152,
 } sandbox_left_out;
 
 /**
@@ -474,6 +482,70 @@ typedef enum sandbox_ns {
     SANDBOX_NS_PID = 536870912,
     SANDBOX_NS_NET = 1073741824,
 } sandbox_ns;
+
+/**
+ * How a mount differs from the default: read-only, no set-user-ID programs, no devices; bits to add up.
+ */
+typedef enum sandbox_mount {
+    /**
+     * Writable, as far as the host's own mount of it is.
+     */
+    SANDBOX_MOUNT_RW = 1,
+    /**
+     * No program on it can be executed (noexec).
+     */
+    SANDBOX_MOUNT_EXEC_OFF = 2,
+    /**
+     * Where the source is not there, the mount is left out, and sandbox_status.left_out says so.
+     */
+    SANDBOX_MOUNT_OPTIONAL = 4,
+    /**
+     * Device files work.
+     */
+    SANDBOX_MOUNT_DEV = 8,
+    /**
+     * The set-user-ID bit and file capabilities count.
+     */
+    SANDBOX_MOUNT_SUID = 16,
+    /**
+     * Without what is mounted below the source. In a user namespace the kernel allows that only where nothing is.
+     */
+    SANDBOX_MOUNT_NON_RECURSIVE = 32,
+    /**
+     * No symlink on it is followed (Linux 5.14).
+     */
+    SANDBOX_MOUNT_NOSYMFOLLOW = 64,
+    /**
+     * Reading leaves the access times alone.
+     */
+    SANDBOX_MOUNT_NOATIME = 128,
+} sandbox_mount;
+
+/**
+ * What a mount of proc shows; bits to add up, at most one of the first three.
+ */
+typedef enum sandbox_proc {
+    /**
+     * What is in other users' /proc/PID can't be read (hidepid=noaccess).
+     */
+    SANDBOX_PROC_NOACCESS = 1,
+    /**
+     * Other users' /proc/PID can't be seen (hidepid=invisible).
+     */
+    SANDBOX_PROC_INVISIBLE = 2,
+    /**
+     * Nor can any that the reader may not trace (hidepid=ptraceable, Linux 5.8).
+     */
+    SANDBOX_PROC_PTRACEABLE = 4,
+    /**
+     * Nothing but the processes (subset=pid, Linux 5.8).
+     */
+    SANDBOX_PROC_SUBSET_PID = 8,
+    /**
+     * Writable: what a process may set about itself it can.
+     */
+    SANDBOX_PROC_RW = 16,
+} sandbox_proc;
 
 /**
  * What a Landlock rule grants below a path: the kernel's values (LANDLOCK_ACCESS_FS_*).
@@ -1557,6 +1629,148 @@ int sandbox_cmd_user(struct sandbox_cmd *cmd,
 int sandbox_cmd_groups(struct sandbox_cmd *cmd,
                        const uint32_t *gids,
                        size_t count);
+
+/**
+ * What the child's root is. Any mount asked for gives the child a mount namespace and a root of its own: where this
+ * is not called, a new tmpfs that is read-only in the end. The host's root is gone from the child's namespace;
+ * the program starts in "/" unless sandbox_cmd_cwd says otherwise. Needs CAP_SYS_ADMIN, or SANDBOX_NS_USER.
+ *
+ * Mounts, files and all else are put into the root in the order of the calls. Their targets are resolved in the root
+ * alone, as it is at that point: a symlink leads wherever it says inside of it, never out. Missing directories on
+ * the way are made (mode 0755) in memory and in what is bound with SANDBOX_MOUNT_RW; elsewhere that fails (EROFS).
+ * A target is no "/", and holds no "..".
+ *
+ * @param directory  NULL: a new tmpfs. Else a directory of the host's with all that is mounted below it; "/": the
+ *                   host's own tree. Copied; a relative one counts from the host's working directory at the spawn.
+ * @param flags      SANDBOX_MOUNT_*, but OPTIONAL. Without SANDBOX_MOUNT_RW the root can't be written to by the
+ *                   program: a directory with all mounts below it from the start, a tmpfs once everything is in it.
+ *                   Without SANDBOX_MOUNT_DEV no device of a directory works: sandbox_cmd_dev gives the usual ones.
+ * @return 0; -EFAULT: `cmd` is NULL; -EINVAL: an unknown flag; -ENOENT: an empty path; -ENAMETOOLONG.
+ */
+int sandbox_cmd_root(struct sandbox_cmd *cmd,
+                     const char *directory,
+                     uint64_t flags);
+
+/**
+ * Shows a file or directory of the host's, with what is mounted below it, at `target`: read-only throughout, no
+ * set-user-ID, no devices, unless `flags` say otherwise. What the host's own mount forbids stays forbidden.
+ *
+ * @param source  Opened at the spawn as the child's user sees it, before its root changes; symlinks are followed.
+ *                A relative one counts from the host's working directory at that moment.
+ * @param target  Where it is seen in the child's root; made where it is not there.
+ * @param flags   SANDBOX_MOUNT_*.
+ * @return 0; -EFAULT: a NULL; -EINVAL: an unknown flag, or a target of "/" or with ".."; -ENOENT: an empty path;
+ *         -ENAMETOOLONG; -E2BIG: more than 10,000 mounts.
+ */
+int sandbox_cmd_bind(struct sandbox_cmd *cmd,
+                     const char *source,
+                     const char *target,
+                     uint64_t flags);
+
+/**
+ * The same for what `fd` is open on: the very object, whatever has become of its path meanwhile. Where its path no
+ * longer leads to it (deleted, moved away, mounted over) the spawn fails with ESTALE. Needs the host's /proc.
+ *
+ * @param fd  Borrowed: the command keeps a duplicate. O_PATH is enough.
+ * @return As sandbox_cmd_bind; -EBADF; -EMFILE.
+ */
+int sandbox_cmd_bind_fd(struct sandbox_cmd *cmd,
+                        int fd,
+                        const char *target,
+                        uint64_t flags);
+
+/**
+ * Mounts a new, empty tmpfs: writable, no set-user-ID, no devices.
+ *
+ * @param bytes  The most that files in it take, rounded up to whole pages; 0: the kernel's default, half of the
+ *               machine's memory.
+ * @param mode   Of its root directory, 0 to 01777.
+ * @return As sandbox_cmd_bind; -EINVAL: another mode.
+ */
+int sandbox_cmd_tmpfs(struct sandbox_cmd *cmd,
+                      const char *target,
+                      uint64_t bytes,
+                      uint32_t mode);
+
+/**
+ * Mounts a new proc: read-only, no set-user-ID, no devices, no programs. It shows the child's pid namespace, so it
+ * usually goes with SANDBOX_NS_PID; without it, as an ordinary user, the kernel refuses (EPERM).
+ *
+ * @param flags  SANDBOX_PROC_*.
+ * @return As sandbox_cmd_bind.
+ */
+int sandbox_cmd_proc(struct sandbox_cmd *cmd,
+                     const char *target,
+                     uint64_t flags);
+
+/**
+ * Mounts a new mqueue, for POSIX message queues; goes with SANDBOX_NS_IPC.
+ *
+ * @return As sandbox_cmd_bind.
+ */
+int sandbox_cmd_mqueue(struct sandbox_cmd *cmd, const char *target);
+
+/**
+ * Mounts a /dev of the child's own: null, zero, full, random, urandom and tty (the host's); pts (a new devpts), ptmx;
+ * shm (a new tmpfs); and the links fd, stdin, stdout, stderr, core. Nothing can be added to it by the program.
+ *
+ * @return As sandbox_cmd_bind.
+ */
+int sandbox_cmd_dev(struct sandbox_cmd *cmd,
+                    const char *target);
+
+/**
+ * Mounts an overlay: directories lain over one another, and changes apart from them. Any byte is legal in a path.
+ * No set-user-ID, no devices. In a user namespace a layer may hold no mounts below it.
+ *
+ * @param lowers  Directories of the host's, topmost first, ended by NULL; 1 to 499. They are not changed.
+ * @param upper   Where changes go and stay; NULL: into memory, and lost with the child.
+ * @param work    An empty directory of the same mount as `upper`; NULL with it.
+ * @return As sandbox_cmd_bind; -EINVAL: no lowers or too many, or one of `upper` and `work` without the other.
+ */
+int sandbox_cmd_overlay(struct sandbox_cmd *cmd,
+                        const char *const *lowers,
+                        const char *upper,
+                        const char *work,
+                        const char *target);
+
+/**
+ * A file with this content, kept in memory alone. Where something is at the target already, the file lies over it,
+ * read-only; in a tree of the host's a new one can't be made (EROFS).
+ *
+ * @param data    `length` bytes, copied; NULL where there are none. At most 256 MiB.
+ * @param mode    0 to 0777.
+ * @return As sandbox_cmd_bind; -EINVAL: another mode; -E2BIG.
+ */
+int sandbox_cmd_file(struct sandbox_cmd *cmd,
+                     const char *target,
+                     const void *data,
+                     size_t length,
+                     uint32_t mode);
+
+/**
+ * A directory, with what leads to it. One that is there already stays as it is.
+ *
+ * @param mode  0 to 01777.
+ * @return As sandbox_cmd_bind; -EINVAL: another mode.
+ */
+int sandbox_cmd_dir(struct sandbox_cmd *cmd, const char *target, uint32_t mode);
+
+/**
+ * A symbolic link at `target` that says `text`. Where something is there already the spawn fails with EEXIST.
+ *
+ * @return As sandbox_cmd_bind.
+ */
+int sandbox_cmd_symlink(struct sandbox_cmd *cmd, const char *text, const char *target);
+
+/**
+ * Hides what is at `target`, wherever symlinks say that is: an empty directory or file, read-only, lies over it. Where
+ * nothing is there, nothing is hidden, and sandbox_status.left_out says so.
+ *
+ * @return As sandbox_cmd_bind.
+ */
+int sandbox_cmd_mask(struct sandbox_cmd *cmd,
+                     const char *target);
 
 /**
  * A supervisor of `child`: takes its seccomp fd out of the handle. The child may be freed before it.
