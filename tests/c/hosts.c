@@ -141,7 +141,7 @@ TEST(blocked, "a host with all signals blocked: the child has none blocked, a si
 /* Ends each way of ending, and the status must be right or typed as unknown. */
 static int right_ones;
 static void statuses(int rounds) {
-    for (int round = 0; round < rounds; round++)
+    for (int round = 0; round < scaled(rounds); round++)
         for (int way = 0; way < WAYS; way++) {
             int code = (round * 7 + way) % 256;
             bool by_signal = round % 4 == 3;
@@ -188,7 +188,7 @@ TEST(no_wait, "a host with SA_NOCLDWAIT: its status is right or -ECHILD") {
 
 TEST(ignored_errors, "with SIGCHLD ignored a failed spawn is still the step's error") {
     signal(SIGCHLD, SIG_IGN);
-    for (int round = 0; round < 20; round++)
+    for (int round = 0; round < scaled(20); round++)
         for (int way = 0; way < WAYS; way++) {
             run(by(way, sandbox_cmd_new("/nonexistent/program")), &result);
             CHECK_ERROR(result.result, result.error, ENOENT, SANDBOX_STAGE_EXEC, 0, "program");
@@ -210,7 +210,7 @@ static void while_snatching(int flags) {
     snatching = 1;
     pthread_create(&thread, NULL, snatch, &flags);
     statuses(100);
-    for (int round = 0; round < 25; round++)
+    for (int round = 0; round < scaled(25); round++)
         for (int way = 0; way < WAYS; way++) {
             run(by(way, sandbox_cmd_new("/nonexistent/program")), &result);
             CHECK_ERROR(result.result, result.error, ENOENT, SANDBOX_STAGE_EXEC, 0, "program");
@@ -218,7 +218,7 @@ static void while_snatching(int flags) {
     snatching = 0;
     pthread_join(thread, NULL);
     CHECK(snatched > 0); /* or this test would have shown nothing */
-    if (STATUS_OF_REAPED) CHECK_EQ(right_ones, 100 * WAYS);
+    if (STATUS_OF_REAPED) CHECK_EQ(right_ones, scaled(100) * WAYS);
 }
 
 TEST(snatched, "another thread loops in waitpid(-1): the status is right or -ECHILD, never wrong, never a hang") { while_snatching(0); }

@@ -68,10 +68,7 @@ static int look(pid_t pid, int pidfd, void *userdata) { return (void)pid, (void)
 
 #define OPTION(name, option, value) \
     static void name(sandbox_cmd *cmd) { sandbox_cmd_set(cmd, SANDBOX_OPT_##option, (uint64_t)(value)); }
-static void no_new_privs_off(sandbox_cmd *cmd) {
-    sandbox_cmd_set(cmd, SANDBOX_OPT_NO_NEW_PRIVS, 0);
-    sandbox_cmd_caps(cmd, SANDBOX_CAPS_ALL, 0); /* what an ordinary user can't drop */
-}
+OPTION(no_new_privs_off, NO_NEW_PRIVS, 0)
 OPTION(death_term, DEATH_SIGNAL, SIGTERM)
 OPTION(death_none, DEATH_SIGNAL, 0)
 OPTION(close_fds_off, CLOSE_FDS, 0)
@@ -169,8 +166,9 @@ TEST(pairs, "nor do the options in pairs") {
     int good = 0;
     snapshot(before, sizeof before);
     for (size_t one = 0; one < OPTIONS; one++)
-        for (size_t other = one + 1; other < OPTIONS; other++) try_pair(one, other, &good);
-    CHECK(good > (int)OPTIONS * (int)OPTIONS / 3);
+        for (size_t other = one + 1; other < OPTIONS; other++)
+            if ((one * 3 + other) % (size_t)test_scale() == 0) try_pair(one, other, &good);
+    CHECK(good > (int)OPTIONS * (int)OPTIONS / 3 / test_scale());
 }
 
 TEST(sees, "the look at the host sees a change of each kind") {

@@ -171,6 +171,14 @@ static void run_test(const struct test *test) {
 
 #define LONGEST_TEST_MS 240000
 
+/* How often what repeats is done: `count` times, or one in SANDBOX_TEST_SCALE of that on a slow machine. */
+UNUSED static int test_scale(void) {
+    const char *scale = getenv("SANDBOX_TEST_SCALE");
+    return scale && atoi(scale) > 1 ? atoi(scale) : 1;
+}
+
+UNUSED static int scaled(int count) { return (count + test_scale() - 1) / test_scale(); }
+
 static bool run_apart(const struct test *test) {
     running = test;
     pid_t pid = fork();
