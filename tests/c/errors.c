@@ -441,7 +441,7 @@ TEST(explain, "explain gives its full length, cuts where it must, and lists the 
     CHECK_EQ(error.code, 0);
     CHECK_EQ(strlen(text), length);
     const char *steps[] = {"two words", "clone3", "signal[0]", "trampoline[0]", "memory-deny-write-execute", "init[0]", "umask 022", "nice value 3",
-                           "every other fd", "fd 0", "fd 1", "fd 2", "RLIMIT_NOFILE soft 10, hard 20", "\"/tmp\"", "no new privileges", "exec[0]"};
+                           "every other fd", "fd 0", "fd 1", "fd 2", "RLIMIT_NOFILE soft 10, hard 20", "no new privileges", "\"/tmp\"", "exec[0]"};
     const char *at = text;
     for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
         const char *found = strstr(at, steps[i]);

@@ -68,7 +68,10 @@ static int look(pid_t pid, int pidfd, void *userdata) { return (void)pid, (void)
 
 #define OPTION(name, option, value) \
     static void name(sandbox_cmd *cmd) { sandbox_cmd_set(cmd, SANDBOX_OPT_##option, (uint64_t)(value)); }
-OPTION(no_new_privs_off, NO_NEW_PRIVS, 0)
+static void no_new_privs_off(sandbox_cmd *cmd) {
+    sandbox_cmd_set(cmd, SANDBOX_OPT_NO_NEW_PRIVS, 0);
+    sandbox_cmd_caps(cmd, SANDBOX_CAPS_ALL, 0); /* what an ordinary user can't drop */
+}
 OPTION(death_term, DEATH_SIGNAL, SIGTERM)
 OPTION(death_none, DEATH_SIGNAL, 0)
 OPTION(close_fds_off, CLOSE_FDS, 0)

@@ -307,6 +307,7 @@ TEST(copy, "the child inherits the calling thread's umask, directory, priority, 
     /* The first thread is none of that. */
     sandbox_cmd *cmd = victim("report", "status:NoNewPrivs", "status:Umask", "sysinfo", NULL);
     sandbox_cmd_set(cmd, SANDBOX_OPT_NO_NEW_PRIVS, 0);
+    sandbox_cmd_caps(cmd, SANDBOX_CAPS_ALL, 0);
     run_well(cmd, &result[WAYS]);
     CHECK_STR(value(&result[WAYS], "status:NoNewPrivs"), had ? "1" : "0");
     CHECK_STR(value(&result[WAYS], "status:Umask"), "0022");
