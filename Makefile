@@ -3,6 +3,7 @@
 # make examples   examples-c/, built through pkg-config against a local install
 # make demo       all set-up, then a real program in the sandbox
 # make test       all set-up, then every test
+# make python     the wheel of the Python binding, in bindings/python/dist
 # make bench      the numbers of the README
 # make static    the static library alone, where TARGET's C compiler is missing
 # make header     takes the generated header over into include/
@@ -80,6 +81,9 @@ local: $(LOCAL)/lib/pkgconfig/sandbox_spawn.pc
 examples: local
 	PKG_CONFIG_PATH=$(LOCAL)/lib/pkgconfig $(MAKE) --no-print-directory -C examples-c
 
+python: local
+	$(MAKE) --no-print-directory -C bindings/python wheel
+
 setup:
 	tools/setup demo
 
@@ -103,4 +107,4 @@ clean:
 	$(MAKE) --no-print-directory -C examples-c clean
 	$(MAKE) --no-print-directory -C benches clean
 
-.PHONY: all static header install local examples setup demo test bench clean
+.PHONY: all static header install local examples python setup demo test bench clean

@@ -1,0 +1,139 @@
+"""Command: what is asked for, what goes wrong, and that the whole C interface is within reach."""
+import os
+import pickle
+import re
+import resource
+from pathlib import Path
+
+import pytest
+
+import sandbox_spawn as sandbox
+from sandbox_spawn import NULL, PIPE, Child, Command, Namespace, SandboxError, run
+
+
+def test_errors_name_the_step():
+    with pytest.raises(SandboxError, match="/no/such/program") as caught:
+        run(["/no/such/program"])
+    error = caught.value
+    assert isinstance(error, OSError) and (error.errno, error.stage, error.index) == (2, "exec", 0)
+    assert str(error).startswith("exec[0]: ")
+    with pytest.raises(SandboxError) as caught:
+        Child(["true"], cwd="/no/such/directory")
+    assert (caught.value.stage, caught.value.errno) == ("cwd", 2)
+    copy = pickle.loads(pickle.dumps(caught.value))
+    assert (str(copy), copy.errno) == (str(caught.value), 2)
+
+
+def test_a_setter_that_fails_raises_and_the_command_is_spoiled():
+    command = Command("true")
+    with pytest.raises(SandboxError, match="NICE takes -20 to 19"):
+        command.set(nice=99)
+    with pytest.raises(SandboxError, match="NICE"):
+        command.run()
+    with pytest.raises(SandboxError, match="fd 7 is asked for twice"):
+        Command("true", pass_fds={7: 0}).pass_fds({7: 1})
+    with pytest.raises(SandboxError, match="name"):
+        Command("true", env={"A=B": "C"})
+
+
+def test_wrong_words_are_refused():
+    with pytest.raises(TypeError, match="no option 'colour'"):
+        Command("true", colour=1)
+    with pytest.raises(TypeError):
+        Command("true", spawn=1)
+    with pytest.raises(TypeError):
+        Command("true", _call=1)
+    with pytest.raises(ValueError, match="null byte"):
+        Command("true", "a\0b")
+    with pytest.raises(ValueError, match="a stream is"):
+        Command("true", stdin="terminal")
+    with pytest.raises(ValueError, match="no program"):
+        run([])
+
+
+def test_options_by_name_and_negative_numbers():
+    lower = min(os.nice(0) + 3, 19)
+    assert run(["nice"], nice=lower, text=True).stdout == f"{lower}\n"
+    assert Command("true").set(oom_score_adj=500, umask=0o22).run().returncode == 0
+
+
+def test_chaining_and_clone():
+    command = Command("echo").arg("a").args("b", "c").env({"LC_ALL": "C"})
+    copy = command.clone().arg("d")
+    del command
+    assert copy.run().stdout == b"a b c d\n"
+
+
+def test_explain_lists_the_steps():
+    text = Command("/bin/true", unshare=Namespace.USER | Namespace.PID).explain()
+    assert "clone3" in text and "exec[0]" in text and "pid" in text
+
+
+def test_bytes_and_paths_are_arguments():
+    assert run(["printf", "%s", b"\xff\xfe"]).stdout == b"\xff\xfe"
+    assert run([Path("/bin/echo"), Path("/tmp")]).stdout == b"/tmp\n"
+    assert run(["/bin/sh", "-c", "echo $0"], arg0="other").returncode == 0
+
+
+def test_limits_are_pairs_or_numbers():
+    result = run(["sh", "-c", "ulimit -Sn; ulimit -Hn"], rlimits={resource.RLIMIT_NOFILE: (20, 40)})
+    assert result.stdout == b"20\n40\n"
+
+
+def test_cpus():
+    cpu = min(os.sched_getaffinity(0))
+    assert run(["nproc"], cpus={cpu}).stdout == b"1\n"
+
+
+def test_on_ready_sees_the_child_and_may_refuse_it():
+    seen = []
+    with Command("true", on_ready=lambda pid, pidfd: seen.append((pid, os.readlink(f"/proc/self/fd/{pidfd}")))).spawn() as child:
+        assert child.wait().exit_code == 0
+        assert seen[0][0] == child.pid and "pidfd" in seen[0][1]
+
+    def refuse(pid, pidfd):
+        raise KeyError("not this one")
+
+    with pytest.raises(KeyError, match="not this one"):
+        Command("true").on_ready(refuse).spawn()
+    with pytest.raises(KeyError, match="not this one"):
+        Command("true").on_ready(refuse).run()
+    # The exception is gone with its spawn: the next failure is its own.
+    with pytest.raises(SandboxError):
+        Command("/no/such/program").run()
+
+
+def test_namespaces():
+    try:
+        result = run(["sh", "-c", "id -u; echo $$"], unshare=Namespace.USER | Namespace.PID, map_uid=[(0, os.getuid(), 1)], init=1)
+    except SandboxError as error:
+        if error.stage in ("clone", "userns"):
+            pytest.skip(f"no user namespaces here: {error}")
+        raise
+    assert result.stdout == b"0\n2\n"
+
+
+def test_probe_tells_what_there_is():
+    features = sandbox.probe()
+    assert features.spawn == 1 and features["clone3"] in (0, 1)
+    with pytest.raises(AttributeError):
+        features.colour
+
+
+def test_version():
+    assert re.fullmatch(r"\d+\.\d+\.\d+", sandbox.__version__)
+
+
+def test_every_function_of_the_library_is_used():
+    package = Path(sandbox.__file__).parent
+    code = "\n".join(path.read_text() for path in package.glob("*.py"))
+    declared = set(re.findall(r"\b(sandbox_\w+)\(", (package / "_cdef.h").read_text()))
+    used = set(re.findall(r"lib\.(sandbox_\w+)", code)) | {"sandbox_cmd_" + name for name in re.findall(r'_call\("(\w+)"', code)}
+    # Code between fork and exec is not for an interpreter; Supervisor.run waits in slices, for Python's signal handlers.
+    assert declared - used - {"sandbox_cmd_pre_exec", "sandbox_supervisor_run"} == set()
+
+
+def test_streams_of_the_command():
+    assert run(["echo", "a"], stdout=NULL).stdout == b""
+    with Child(["cat"], stdin=NULL, stdout=PIPE) as child:
+        assert child.stdout.read() == b""
