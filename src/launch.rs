@@ -2,9 +2,10 @@
 //! error and nothing left behind.
 
 use crate::block::{Image, Place};
+use crate::cgroup::{Home, Leaf};
 use crate::cmd::Cmd;
 use crate::confine::namespace::{self, Ns};
-use crate::confine::{filter, identity, landlock, mount, privilege, trace};
+use crate::confine::{cgroup, filter, identity, landlock, mount, privilege, trace};
 use crate::error::{Error, Result, Stage};
 use crate::fd;
 use crate::handoff;
@@ -16,7 +17,7 @@ use crate::seccomp::act;
 use crate::streams::Streams;
 use crate::trampoline;
 use nix::errno::Errno;
-use sandbox_child::keeper::{CloneArgs, Order, clone, keep};
+use sandbox_child::keeper::{CLONE_INTO_CGROUP, CloneArgs, Order, clone, keep};
 use sandbox_child::plan::{Block, Code, TRAMPOLINE_ADDRESS, flag, gate, state};
 use sandbox_child::{meet, run};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
@@ -81,6 +82,9 @@ pub fn spawn_with(cmd: &Cmd, plan: Arc<Plan>, at_gate: AtGate) -> Result<Child> 
         }
     };
     let listener = launch.listener.take().map(scatter);
+    if let Some(leaf) = &mut launch.leaf {
+        leaf.place(scatter);
+    }
     Ok(Child::new(pid, pidfd, listener, streams, started, launch, is_under_way))
 }
 
@@ -107,6 +111,8 @@ pub struct Launch {
     /// The host's end of the listener's socket, where it needs one.
     socket: Option<OwnedFd>,
     listener: Option<OwnedFd>,
+    /// Killed and removed with this value; a child that comes to life takes it along.
+    pub leaf: Option<Leaf>,
     /// The filters have execve notified: it happens when the caller has answered.
     exec_is_notified: bool,
 }
@@ -187,9 +193,11 @@ impl Launch {
             keeper,
             socket,
             listener: None,
+            leaf: None,
             exec_is_notified: false,
         };
         launch.place_filters(&image)?;
+        launch.leaf = launch.plan.cgroup.as_ref().map(Home::leaf).transpose()?;
         Ok(launch)
     }
 
@@ -253,6 +261,9 @@ impl Launch {
         if !self.plan.copies_memory {
             flags |= (libc::CLONE_VM | libc::CLONE_CHILD_CLEARTID) as u64;
         }
+        if self.leaf.is_some() {
+            flags |= CLONE_INTO_CGROUP;
+        }
         let args = CloneArgs {
             flags,
             pidfd: block.clone_pidfd.as_ptr() as u64,
@@ -261,6 +272,7 @@ impl Launch {
             exit_signal: 0,
             stack: self.stack_base as u64,
             stack_size: self.stack_size as u64,
+            cgroup: self.leaf.as_ref().map_or(0, |leaf| u64::try_from(leaf.fd()).unwrap_or(0)),
             ..CloneArgs::default()
         };
         let result = match self.keeper.take() {
@@ -291,11 +303,14 @@ impl Launch {
             if gate == gate::TRACE {
                 tracee = Some(pid);
             }
-            if gate == gate::LISTENER {
-                self.listener = Some(self.take_listener(pidfd.as_raw_fd())?);
-                self.socket = None; // of no more use, and a launch may be given up with the child still in it
-            } else {
-                at_gate(gate, pid, pidfd.as_raw_fd())?;
+            match (gate, &self.leaf) {
+                (gate::LISTENER, _) => {
+                    self.listener = Some(self.take_listener(pidfd.as_raw_fd())?);
+                    self.socket = None; // of no more use, and a launch may be given up with the child still in it
+                }
+                (gate::CGROUP, Some(leaf)) => leaf.enter(pid)?,
+                (gate::LIMITS, Some(leaf)) => self.plan.cgroup.iter().flat_map(|home| &home.late).try_for_each(|setting| leaf.set(setting))?,
+                _ => at_gate(gate, pid, pidfd.as_raw_fd())?,
             }
             let phase = &self.place.block().phase;
             // Fails where the child died meanwhile: the kernel's word stands.
@@ -428,7 +443,8 @@ impl Launch {
 
     fn killed(&self, op: usize, pidfd: &OwnedFd) -> Error {
         self.let_init_end(pidfd);
-        self.plan.failure(op, libc::ECANCELED).hint("the child was killed there")
+        let oom_kills = self.leaf.as_ref().map_or(0, Leaf::oom_kills);
+        self.plan.failure(op, if oom_kills > 0 { libc::ENOMEM } else { libc::ECANCELED }).hint(cgroup::hint(oom_kills))
     }
 
     /// An init reaps its program and ends by itself. Killed before that, it would leave a zombie to whoever adopts

@@ -5,6 +5,7 @@
 //! - `plan` compiles it, with one file a kind in `confine`, into a flat list of ops: the order is one list there;
 //! - `launch` clones, answers at the gate, and tells the outcome; `block`, `memory`, `streams` and `trampoline` make
 //!   what one spawn needs;
+//! - `cgroup` makes, reads and removes the cgroup of each child, and finds where;
 //! - `process` is the running child, `run` one run to its end; `notify` answers the system calls that its filter asks about;
 //! - the crate `sandbox-child` is the other side: the interpreter of plans, which runs between clone and exec.
 //!
@@ -13,6 +14,7 @@
 
 mod block;
 pub mod capi;
+mod cgroup;
 mod cmd;
 mod confine;
 mod error;

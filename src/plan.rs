@@ -1,6 +1,7 @@
 //! The compiler's end: the one ordered list of what a child does, and the plan that follows from it.
 //! A plan is immutable and holds no address: it can be spawned many times, from many threads at once.
 
+use crate::cgroup::Home;
 use crate::cmd::Cmd;
 use crate::confine::{
     cgroup, cwd, death, exec, fds, filter, gate, hostname, identity, init, join, keyring, landlock, memory, mount_plan, namespace, network, oom, privilege,
@@ -143,6 +144,7 @@ pub struct Plan {
     /// CLONE_NEW* of the clone.
     pub namespaces: u64,
     pub stack_size: usize,
+    pub cgroup: Option<Home>,
     /// In the order of loading.
     pub filters: Vec<filter::Loaded>,
     /// SANDBOX_LEFT_OUT_*, as far as known before there is a child.
@@ -166,7 +168,7 @@ impl Plan {
         let copies_memory = cmd.pre_exec.is_some();
         // The ids for which it was compiled: whoever else spawns it compiles it anew.
         let host_ids = cmd.identity.ids.map(|_| identity::of_host());
-        let enters = has_init || (!copies_memory && (oom::is_asked(cmd) || memory::is_asked(cmd) || identity::changes(cmd)));
+        let enters = has_init || (!copies_memory && (oom::is_asked(cmd) || memory::is_asked(cmd) || identity::changes(cmd) || cgroup::is_lethal(cmd)));
         let plan = Plan {
             ops: Vec::new(),
             texts: Vec::new(),
@@ -180,6 +182,7 @@ impl Plan {
             has_init,
             namespaces: namespace::clone_flags(cmd),
             stack_size: if copies_memory { 1 << 20 } else { USUAL_STACK },
+            cgroup: None,
             filters: Vec::new(),
             left_out: 0,
             landlock_left_out: [0; 4],
@@ -213,7 +216,9 @@ impl Plan {
         for arg in &cmd.args {
             text += &format!(" {}", quoted(arg));
         }
-        text += &format!("\n  host: clone3 {}\n", self.clone_text());
+        text += "\n";
+        text += &self.cgroup.as_ref().map(|home| cgroup::explain(cmd, home)).unwrap_or_default();
+        text += &format!("  host: clone3 {}\n", self.clone_text());
         let mut place = if self.copies_memory { "a copy of the host's memory" } else { "the host's memory, on its own stack" };
         for (position, (op, what)) in self.ops.iter().zip(&self.texts).enumerate() {
             if !place.is_empty() {

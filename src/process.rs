@@ -1,6 +1,8 @@
 //! The running child: its fds, its end, its status. Every signal goes by pidfd.
 
+use crate::cgroup::Leaf;
 use crate::confine::landlock;
+use crate::confine::namespace::Ns;
 use crate::error::{Error, Stage};
 use crate::fd;
 use crate::launch::{Launch, see_through};
@@ -33,7 +35,8 @@ pub enum sandbox_cause {
     SANDBOX_CAUSE_NONE = 0,
     /// A seccomp filter ended it.
     SANDBOX_CAUSE_FILTER = 1,
-    /// It was killed for the memory limit of its cgroup.
+    /// It was killed (SIGKILL, not by its handle) and the kernel killed for memory in its cgroup (memory.events). Where
+    /// only its descendants were, `oom_kills` alone tells.
     SANDBOX_CAUSE_MEMORY = 2,
     /// A time limit ended it.
     SANDBOX_CAUSE_TIMEOUT = 3,
@@ -56,13 +59,15 @@ pub struct sandbox_status {
     pub cause: u32,
     /// With SANDBOX_CAUSE_FILTER the refused system call's number where known, else -1.
     pub syscall: i64,
-    /// CPU time in user mode, in microseconds, with that of its reaped children; 0 where another reaped it.
+    /// CPU time in user mode, in microseconds: of all of its cgroup, where it has one of its own (cpu.stat); else with
+    /// that of its reaped children, and 0 where another reaped it.
     pub user_time_us: u64,
     /// CPU time in the kernel, in microseconds, likewise.
     pub system_time_us: u64,
     /// From the spawn until its end was noticed by a wait, in microseconds.
     pub wall_time_us: u64,
-    /// The most memory its cgroup held, in bytes; 0 where it has none of its own.
+    /// The most memory its cgroup held, in bytes (memory.peak, Linux 5.19); 0 where it has none of its own, or that has
+    /// no memory controller.
     pub peak_memory_bytes: u64,
     /// SANDBOX_LEFT_OUT_*: what was asked for, allowed to be missing, and is.
     pub left_out: u64,
@@ -72,6 +77,10 @@ pub struct sandbox_status {
     /// The scopes likewise, and what was not taken of SANDBOX_OPT_LANDLOCK_LOG.
     pub landlock_scope_left_out: u64,
     pub landlock_log_left_out: u64,
+    /// The most processes and threads at once in its cgroup (pids.peak, Linux 6.1); 0 where unknown, likewise.
+    pub pids_peak: u64,
+    /// How many processes of its cgroup the kernel has killed for memory (memory.events), until its end was noticed.
+    pub oom_kills: u64,
 }
 
 /// The fds of a child's handle, still the handle's; -1: none.
@@ -90,7 +99,7 @@ pub struct sandbox_fds {
     pub stderr_fd: i32,
     /// The master of its pseudoterminal.
     pub pty_fd: i32,
-    /// The directory of its cgroup.
+    /// The directory of its cgroup: a leaf that is removed when the handle is freed.
     pub cgroup_fd: i32,
 }
 
@@ -110,6 +119,9 @@ pub enum sandbox_fd {
 
 const FDS: usize = 7;
 
+/// How long freezing may take.
+const FREEZE_PATIENCE: Duration = Duration::from_secs(5);
+
 pub struct Child {
     pid: libc::pid_t,
     pidfd: OwnedFd,
@@ -127,6 +139,9 @@ pub struct Child {
     left_out: u64,
     landlock_left_out: landlock::Rights,
     is_traced: bool,
+    /// Its pid namespace or its init ends with it, and takes its descendants along.
+    holds_descendants: bool,
+    leaf: Option<Leaf>,
     /// Of a child with filters: the system call that a death by SIGSYS means, -1 where there may be several.
     fatal: Option<i64>,
 }
@@ -137,10 +152,11 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Child {
-    pub fn new(pid: libc::pid_t, pidfd: OwnedFd, listener: Option<OwnedFd>, streams: Streams, started: Instant, launch: Launch, is_under_way: bool) -> Child {
+    pub fn new(pid: libc::pid_t, pidfd: OwnedFd, listener: Option<OwnedFd>, streams: Streams, started: Instant, mut launch: Launch, is_under_way: bool) -> Child {
         let Streams { host: [stdin, stdout, stderr], pty, .. } = streams;
         let raw = |fd: Option<OwnedFd>| fd.map(IntoRawFd::into_raw_fd);
-        let fds = [Some(pidfd.as_raw_fd()), raw(listener), raw(stdin), raw(stdout), raw(stderr), raw(pty), None];
+        let fds = [Some(pidfd.as_raw_fd()), raw(listener), raw(stdin), raw(stdout), raw(stderr), raw(pty), launch.leaf.as_ref().map(Leaf::fd)];
+        let leaf = launch.leaf.take();
         let plan = launch.plan();
         let fatal = match plan.filters.as_slice() {
             [] => None,
@@ -149,6 +165,7 @@ impl Child {
         };
         let is_kept = plan.has_init || is_under_way;
         let is_traced = plan.is_traced();
+        let holds_descendants = plan.has_init || plan.namespaces & Ns::SANDBOX_NS_PID as u64 != 0;
         Child {
             pid,
             pidfd,
@@ -162,6 +179,8 @@ impl Child {
             exec: Mutex::new((!is_under_way).then_some(Ok(()))),
             launch: is_kept.then_some(launch),
             is_traced,
+            holds_descendants,
+            leaf,
             fatal,
         }
     }
@@ -205,13 +224,17 @@ impl Child {
         sandbox_fds { pidfd, seccomp_fd, stdin_fd, stdout_fd, stderr_fd, pty_fd, cgroup_fd }
     }
 
-    /// The pidfd is given as a copy: the handle goes on needing its own.
+    /// Pidfd and cgroup are given as copies: the handle goes on needing its own.
     pub fn take_fd(&self, which: u32) -> Result<RawFd, Errno> {
         let which = usize::try_from(which).map_err(|_| Errno::EINVAL)?;
         let mut fds = lock(&self.fds);
         let place = fds.get_mut(which).ok_or(Errno::EINVAL)?;
         let fd = place.ok_or(Errno::EBADF)?;
-        let given = if which == sandbox_fd::SANDBOX_FD_PIDFD as usize { fd::duplicate(fd, 3)?.into_raw_fd() } else { fd };
+        let given = match &self.leaf {
+            _ if which == sandbox_fd::SANDBOX_FD_PIDFD as usize => fd::duplicate(fd, 3)?.into_raw_fd(),
+            Some(leaf) if which == sandbox_fd::SANDBOX_FD_CGROUP as usize => leaf.reopen()?.into_raw_fd(),
+            _ => fd,
+        };
         *place = None;
         Ok(given)
     }
@@ -338,9 +361,12 @@ impl Child {
         let microseconds = |time: libc::timeval| (time.tv_sec * 1_000_000 + time.tv_usec).unsigned_abs();
         let kind = if code == libc::CLD_EXITED { sandbox_status_kind::SANDBOX_EXITED } else { sandbox_status_kind::SANDBOX_SIGNALED };
         let signal = if kind == sandbox_status_kind::SANDBOX_SIGNALED { status } else { 0 };
+        let group = self.leaf.as_ref().map(Leaf::usage);
+        let of_group = group.unwrap_or_default();
         let cause = match signal {
             0 => sandbox_cause::SANDBOX_CAUSE_NONE,
             signal if signal == self.sent.load(Relaxed) => sandbox_cause::SANDBOX_CAUSE_KILLED,
+            libc::SIGKILL if of_group.oom_kills > 0 => sandbox_cause::SANDBOX_CAUSE_MEMORY,
             libc::SIGSYS if self.fatal.is_some() => sandbox_cause::SANDBOX_CAUSE_FILTER,
             _ => sandbox_cause::SANDBOX_CAUSE_NONE,
         };
@@ -352,15 +378,17 @@ impl Child {
             core_dumped: (code == libc::CLD_DUMPED).into(),
             cause: cause as u32,
             syscall: self.fatal.filter(|_| is_filters).unwrap_or(-1),
-            user_time_us: usage.map_or(0, |usage| microseconds(usage.ru_utime)),
-            system_time_us: usage.map_or(0, |usage| microseconds(usage.ru_stime)),
+            user_time_us: group.map_or_else(|| usage.map_or(0, |usage| microseconds(usage.ru_utime)), |group| group.user_us),
+            system_time_us: group.map_or_else(|| usage.map_or(0, |usage| microseconds(usage.ru_stime)), |group| group.system_us),
             wall_time_us: u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX),
-            peak_memory_bytes: 0,
+            peak_memory_bytes: of_group.peak_memory,
             left_out: self.left_out,
             landlock_fs_left_out: fs,
             landlock_net_left_out: net,
             landlock_scope_left_out: scope,
             landlock_log_left_out: log,
+            pids_peak: of_group.pids_peak,
+            oom_kills: of_group.oom_kills,
         }
     }
 
@@ -377,7 +405,29 @@ impl Child {
         if signal == libc::SIGKILL && self.launch.as_ref().is_some_and(Launch::ends_by_request) {
             return self.request_end();
         }
-        self.send(signal)
+        match &self.leaf {
+            Some(leaf) if signal == libc::SIGKILL && leaf.kill().is_ok() => Ok(()),
+            _ => self.send(signal),
+        }
+    }
+
+    /// SIGKILL to it and to all its descendants; ENOTSUP where nothing holds them together.
+    pub fn kill_all(&self) -> Result<(), Errno> {
+        match &self.leaf {
+            Some(leaf) => {
+                if lock(&self.end).is_none() && !self.has_ended() {
+                    self.sent.store(libc::SIGKILL, Relaxed);
+                }
+                leaf.kill()
+            }
+            None if !self.holds_descendants => Err(Errno::ENOTSUP),
+            None => self.kill(libc::SIGKILL).or_else(|errno| if errno == Errno::ESRCH { Ok(()) } else { Err(errno) }),
+        }
+    }
+
+    pub fn freeze(&self, is_on: bool) -> Result<(), Errno> {
+        let leaf = self.leaf.as_ref().ok_or(Errno::ENOTSUP)?;
+        leaf.freeze(is_on, Instant::now() + FREEZE_PATIENCE)
     }
 
     /// Kills it with all that its init can reach.
@@ -444,6 +494,9 @@ impl Drop for Child {
     fn drop(&mut self) {
         if self.detached.load(Relaxed) && !self.waits_in_vain() {
             let _ = self.wait(0); // one that has ended leaves no zombie
+            if let Some(leaf) = self.leaf.take() {
+                leaf.leave();
+            }
         } else if lock(&self.end).is_none() {
             self.end();
             if self.is_traced {
@@ -454,9 +507,9 @@ impl Drop for Child {
         if let Some(launch) = self.launch.take_if(|launch| !launch.has_left() && lock(&self.end).is_none()) {
             launch.leak();
         }
-        let pidfd = sandbox_fd::SANDBOX_FD_PIDFD as usize;
+        let others = [sandbox_fd::SANDBOX_FD_PIDFD as usize, sandbox_fd::SANDBOX_FD_CGROUP as usize];
         for (which, fd) in lock(&self.fds).iter().enumerate() {
-            if let Some(fd) = fd.filter(|_| which != pidfd) {
+            if let Some(fd) = fd.filter(|_| !others.contains(&which)) {
                 // SAFETY: the handle's own, not taken.
                 unsafe { libc::close(fd) };
             }

@@ -5,6 +5,7 @@ mod common;
 
 use common::*;
 use libc::{c_char, c_int, c_void};
+use sandbox_spawn::capi::cgroup::*;
 use sandbox_spawn::capi::child::*;
 use sandbox_spawn::capi::cmd::*;
 use sandbox_spawn::capi::error::*;
@@ -726,6 +727,30 @@ fn filters(t: &mut Table) {
     }
 }
 
+fn cgroups(t: &mut Table) {
+    let (file, value) = (c"pids.max".as_ptr(), c"5".as_ptr());
+    name!(t, row, sandbox_cmd_cgroup, "NULL", EFAULT, || sandbox_cmd_cgroup(null_mut(), null()).into());
+    name!(t, row, sandbox_cmd_cgroup_set, "NULL", EFAULT, || sandbox_cmd_cgroup_set(null_mut(), file, value).into());
+    name!(t, setter, sandbox_cmd_cgroup, "found by itself", 0, |cmd| sandbox_cmd_cgroup(cmd, null()));
+    name!(t, setter, sandbox_cmd_cgroup_set, "no file", EFAULT, |cmd| sandbox_cmd_cgroup_set(cmd, null(), value));
+    name!(t, setter, sandbox_cmd_cgroup_set, "no value", EFAULT, |cmd| sandbox_cmd_cgroup_set(cmd, file, null()));
+    name!(t, setter, sandbox_cmd_cgroup_set, "too many", E2BIG, |cmd| (0..100_000).map(|_| sandbox_cmd_cgroup_set(cmd, file, value)).find(|code| *code < 0).unwrap_or(0));
+    for (case, text) in strings() {
+        let path = if text.is_empty() { -i64::from(libc::ENOENT) } else if text.count_bytes() > 4095 { ENAMETOOLONG } else { 0 };
+        name!(t, setter, sandbox_cmd_cgroup, case, path, |cmd| sandbox_cmd_cgroup(cmd, text.as_ptr()));
+        name!(t, setter, sandbox_cmd_cgroup_set, &format!("file: {case}"), EINVAL, |cmd| sandbox_cmd_cgroup_set(cmd, text.as_ptr(), value));
+        let size = if text.count_bytes() > 4094 { E2BIG } else { 0 };
+        name!(t, setter, sandbox_cmd_cgroup_set, &format!("value: {case}"), size, |cmd| sandbox_cmd_cgroup_set(cmd, file, text.as_ptr()));
+    }
+    const ENOTSUP: i64 = -(libc::ENOTSUP as i64);
+    name!(t, row, sandbox_child_freeze, "NULL", EFAULT, || sandbox_child_freeze(null_mut(), 1).into());
+    name!(t, row, sandbox_child_kill_all, "NULL", EFAULT, || sandbox_child_kill_all(null_mut()).into());
+    name!(t, child, sandbox_child_kill_all, "a child without a cgroup", ENOTSUP, |child| sandbox_child_kill_all(child).into());
+    for (on, expected) in [(0, ENOTSUP), (1, ENOTSUP), (2, EINVAL), (-1, EINVAL), (c_int::MAX, EINVAL), (c_int::MIN, EINVAL)] {
+        name!(t, child, sandbox_child_freeze, &format!("{on}, without a cgroup"), expected, |child| sandbox_child_freeze(child, on).into());
+    }
+}
+
 extern "C" fn answer(n: *mut sandbox_notify, _: *mut c_void) -> c_int {
     sandbox_notify_continue_unsafe(n)
 }
@@ -953,6 +978,7 @@ fn no_input_ends_prints_from_or_leaks_in_the_host() {
         landlock(t);
         identity(t);
         mounts(t);
+        cgroups(t);
         supervisor(t);
         runs(t);
         let declared = declared();

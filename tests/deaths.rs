@@ -148,6 +148,7 @@ fn host_dies_at_each_op(in_a_thread: bool) {
             assert!(all_end_within_a_second(), "{name}, op {position} ({:?}): survived its host: {}", broken.op(position), children());
         }
     }
+    sweep();
 }
 
 #[test]
@@ -228,6 +229,7 @@ fn host_dies_at_random(from: From, rounds: usize) {
         assert_eq!(wait_for(pid), libc::SIGKILL, "{from:?}, round {round}: the host ended by itself");
         assert!(all_end_within_a_second(), "{from:?}, round {round}, seed {seed}: survived its host: {}", children());
     }
+    sweep();
 }
 
 fn first_thread_is_a_zombie() -> bool {

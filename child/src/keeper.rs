@@ -31,18 +31,29 @@ pub struct CloneArgs {
 }
 
 const CLONE_CLEAR_SIGHAND: u64 = 0x1_0000_0000;
-const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
+pub const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
 /// A signal that nobody else sends to a process this young.
 pub const SIGNAL_OF_KEEPERS_END: u64 = 63;
 
-/// `clone3`, or `clone` where a container's filter says that there is none.
+/// `clone3`, or `clone` where a container's filter says that there is none. A child that can't be cloned into its
+/// cgroup is cloned outside of it, and told so.
 ///
 /// # Safety
-/// `args` names a stack of the new task's own; `entry` never returns.
+/// `args` names a stack of the new task's own; `entry` never returns; with CLONE_INTO_CGROUP `arg` is a block.
 pub unsafe fn clone(args: &CloneArgs, entry: extern "C" fn(*mut u8) -> !, arg: *mut u8) -> isize {
     // SAFETY: the caller's.
     let result = unsafe { arch::clone3((&raw const *args).cast(), size_of::<CloneArgs>(), entry, arg) };
-    if result != -(sys::ENOSYS as isize) || args.flags & CLONE_INTO_CGROUP != 0 {
+    // Refused for the cgroup's sake (EACCES, EBUSY, EOPNOTSUPP) or the flag's (EINVAL, E2BIG before Linux 5.7): the
+    // host's write then says what is wrong, if anything is. Not so where there is no room for a process.
+    const NO_ROOM: [isize; 3] = [-(sys::EAGAIN as isize), -(sys::ENOMEM as isize), -(sys::ENOSPC as isize)];
+    if result < 0 && args.flags & CLONE_INTO_CGROUP != 0 && !NO_ROOM.contains(&result) {
+        // SAFETY: the caller's.
+        unsafe { &*arg.cast::<Block>() }.outside_cgroup.store(1, Release);
+        let args = CloneArgs { flags: args.flags & !CLONE_INTO_CGROUP, cgroup: 0, ..*args };
+        // SAFETY: the caller's.
+        return unsafe { clone(&args, entry, arg) };
+    }
+    if result != -(sys::ENOSYS as isize) {
         return result;
     }
     // All signals are blocked and the child resets their dispositions itself: CLEAR_SIGHAND is not missed.

@@ -81,6 +81,8 @@ pub enum Code {
     /// User and groups: uid, gid and `args[1]` groups at offset `args[0]`, room for as many behind them; `args[2]` is a
     /// sum of `identity`.
     Identity = 44,
+    /// Where the clone did not enter the child's cgroup: stop until the host has moved it there.
+    EnterCgroup = 50,
 }
 
 /// What each name on the scratch takes, its NULs included.
@@ -141,6 +143,10 @@ pub mod gate {
     pub const TRACE: u32 = 4;
     /// The host maps the ids of the child's user namespace.
     pub const MAPS: u32 = 5;
+    /// The host moves the child into its cgroup.
+    pub const CGROUP: u32 = 10;
+    /// The host writes the cgroup's limits that can kill.
+    pub const LIMITS: u32 = 11;
 }
 
 /// How far the child has come.
@@ -208,7 +214,8 @@ pub struct Block {
     pub host_pidfd_slot: u32,
     /// The child's end of the hand-off's socket, or `NONE`.
     pub socket_slot: u32,
-    pub _pad: u32,
+    /// 1 where the clone did not enter the child's cgroup.
+    pub outside_cgroup: AtomicU32,
     pub robust: Robust,
 }
 

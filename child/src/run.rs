@@ -109,6 +109,12 @@ fn run(block: &Block, position: u32, op: &Op) -> Done {
         Code::MountOverlay => mount::overlay(block, op),
         Code::MountSeal => mount::seal(block, op),
         Code::MountPivot => mount::pivot(block, op),
+        Code::EnterCgroup => {
+            if block.outside_cgroup.load(Acquire) != 0 {
+                meet::arrive(block, gate::CGROUP);
+            }
+            Ok(0)
+        }
         Code::Fail => Err(first as i32),
     }
 }

@@ -36,7 +36,8 @@ pub extern "C" fn sandbox_child_fds(child: *const sandbox_child, fds: *mut sandb
 
 /// Takes one of the fds out of the handle: it is now the caller's to close.
 ///
-/// @param which  SANDBOX_FD_*. A taken pidfd is a duplicate: the handle goes on working.
+/// @param which  SANDBOX_FD_*. A taken pidfd is a duplicate, a taken cgroup another opening: the handle goes on working,
+///               and removes the cgroup when it is freed.
 /// @return The fd; -EBADF: there is none, or it was taken; -EINVAL: no such `which`; -EFAULT: NULL; -EMFILE.
 #[unsafe(no_mangle)]
 pub extern "C" fn sandbox_child_take_fd(child: *mut sandbox_child, which: u32) -> c_int {
@@ -78,7 +79,8 @@ pub extern "C" fn sandbox_child_wait_exec(child: *mut sandbox_child, timeout_ms:
     })
 }
 
-/// Sends a signal to the child, by its pidfd: never to a stranger.
+/// Sends a signal to the child, by its pidfd: never to a stranger. SIGKILL ends its descendants too where a pid
+/// namespace, an init or a cgroup of its own holds them.
 ///
 /// @param signal  1 to 64; 0: only look whether it could be sent.
 /// @return 0; -ESRCH: it has ended; -EINVAL: no such signal; -EPERM: it changed its user and the host is not root; -EFAULT.
@@ -88,7 +90,9 @@ pub extern "C" fn sandbox_child_kill(child: *mut sandbox_child, signal: c_int) -
 }
 
 /// Frees the handle and closes its fds; NULL does nothing. A child that still runs is killed (SIGKILL) and reaped first,
-/// unless sandbox_child_detach was called.
+/// unless sandbox_child_detach was called. With it end all its descendants where something holds them: a pid namespace
+/// of its own, SANDBOX_OPT_INIT, or a cgroup of its own (sandbox_cmd_cgroup), also when it has ended before them. Where
+/// it has none of these, descendants may live on. Its cgroup is removed.
 #[unsafe(no_mangle)]
 pub extern "C" fn sandbox_child_free(child: *mut sandbox_child) {
     guarded((), || {
@@ -101,7 +105,8 @@ pub extern "C" fn sandbox_child_free(child: *mut sandbox_child) {
 
 /// Lets sandbox_child_free leave the child running. It still dies with the host unless SANDBOX_OPT_DEATH_SIGNAL is 0,
 /// and is the host's to wait for (SIGCHLD, waitpid) once the handle is gone. One whose exec still waits for an answer is
-/// left only where the listener was taken out of the handle: else nobody could answer any more.
+/// left only where the listener was taken out of the handle: else nobody could answer any more. A cgroup of its own
+/// stays too: once it is empty, the next spawn below the same parent removes it.
 ///
 /// @return 0; -EFAULT: NULL.
 #[unsafe(no_mangle)]

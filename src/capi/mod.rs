@@ -1,6 +1,7 @@
 //! The C interface: one file a noun. A function here checks its pointers, converts, calls one thing inside and reports;
 //! what a person reads in the header stands here.
 
+pub mod cgroup;
 pub mod child;
 pub mod cmd;
 pub mod error;

@@ -50,9 +50,10 @@ impl Cmd {
     }
 }
 
-/// Those that clone makes.
+/// Those that clone makes. Not cgroup's where the child has one of its own: it must be in there first.
 pub fn clone_flags(cmd: &Cmd) -> u64 {
-    cmd.namespaces & !(Ns::SANDBOX_NS_TIME as u64)
+    let cgroup = if cmd.cgroup.is_asked { Ns::SANDBOX_NS_CGROUP as u64 } else { 0 };
+    cmd.namespaces & !(Ns::SANDBOX_NS_TIME as u64 | cgroup)
 }
 
 pub fn check(namespaces: u64) -> Result<u64> {

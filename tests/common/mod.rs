@@ -4,6 +4,7 @@
 
 use libc::{c_char, c_int, c_void};
 use sandbox_spawn::capi::child::{sandbox_child as Child, *};
+use sandbox_spawn::capi::cgroup::{sandbox_cmd_cgroup, sandbox_cmd_cgroup_set};
 use sandbox_spawn::capi::cmd::*;
 use sandbox_spawn::capi::error::sandbox_error;
 use sandbox_spawn::capi::identity::{sandbox_cmd_caps, sandbox_cmd_groups, sandbox_cmd_user};
@@ -16,6 +17,7 @@ use std::fs::File;
 use std::io::Read;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 use std::{env, fs, ptr};
 
@@ -229,6 +231,14 @@ impl Wish {
         self
     }
 
+    /// Where this user may have one. The pressure file stands for those that can kill: it needs no controller.
+    fn grouped(&mut self) -> &mut Self {
+        if cgroup().is_some() {
+            group(self.cmd);
+        }
+        self
+    }
+
     fn pre_exec(&mut self) -> &mut Self {
         extern "C" fn nothing(_: *mut c_void) -> c_int {
             0
@@ -388,6 +398,13 @@ pub const COMMANDS: &[(&str, Write)] = &[
             _ => assert_eq!(sandbox_cmd_user(wish.cmd, uid, gid), 0),
         }
     }),
+    ("a cgroup", |wish| {
+        wish.grouped().set(SANDBOX_OPT_OOM_SCORE_ADJ, 500);
+    }),
+    ("a cgroup, its namespace and an init", |wish| {
+        wish.grouped().on(&[SANDBOX_OPT_INIT]);
+        assert_eq!(sandbox_cmd_unshare(wish.cmd, 0x3200_0000), 0);
+    }),
     ("traced", |wish| {
         assert_eq!(sandbox_cmd_ptrace(wish.cmd, 0), 0);
     }),
@@ -468,6 +485,41 @@ fn terminal() -> (OwnedFd, OwnedFd) {
 
 // ---- the host
 
+/// The parent of the cgroups that this user may give children; `None` where there is none, which is said once.
+pub fn cgroup() -> Option<&'static str> {
+    static FOUND: OnceLock<Option<String>> = OnceLock::new();
+    FOUND.get_or_init(|| {
+        let wish = Wish::new("/bin/true", &[]);
+        group(wish.cmd);
+        match wish.spawn() {
+            Ok(child) => {
+                sandbox_child_free(child);
+                let text = wish.explain();
+                Some(text.split_once("a fresh cgroup below ")?.1.split_once(": ")?.0.to_owned())
+            }
+            Err(error) => {
+                skip("commands with a cgroup", &format!("{error:?}"));
+                None
+            }
+        }
+    }).as_deref()
+}
+
+/// What killed hosts left is the next spawn's to remove.
+pub fn sweep() {
+    if cgroup().is_some() {
+        let wish = Wish::new("/bin/true", &[]);
+        group(wish.cmd);
+        sandbox_child_free(wish.spawn().unwrap());
+    }
+}
+
+fn group(cmd: *mut sandbox_cmd) {
+    assert_eq!(sandbox_cmd_cgroup(cmd, ptr::null()), 0);
+    assert_eq!(sandbox_cmd_cgroup_set(cmd, c"cgroup.max.depth".as_ptr(), c"5".as_ptr()), 0);
+    assert_eq!(sandbox_cmd_cgroup_set(cmd, c"memory.pressure".as_ptr(), c"some 150000 2000000".as_ptr()), 0);
+}
+
 /// What a spawn must not change: fds, threads, mappings, and all that the kernel tells of the process.
 #[derive(Debug, PartialEq)]
 pub struct Host(BTreeMap<String, String>);
@@ -483,9 +535,15 @@ impl Host {
             let number = path.file_name().unwrap().to_str().unwrap().to_owned();
             if let Ok(target) = fs::read_link(&path)
                 && !target.ends_with("fd")
+                && Some(target.as_os_str()) != cgroup().map(std::ffi::OsStr::new) // the command's own, as long as it
             {
                 fact(&format!("fd {number}"), target.display().to_string());
             }
+        }
+        if let Some(parent) = cgroup() {
+            let own = format!("sandbox-spawn-{}-", std::process::id());
+            let leaves = fs::read_dir(parent).unwrap().filter(|entry| entry.as_ref().is_ok_and(|entry| entry.file_name().to_string_lossy().starts_with(&own)));
+            fact("cgroups", leaves.count().to_string());
         }
         fact("threads", fs::read_dir("/proc/self/task").unwrap().count().to_string());
         let maps = fs::read_to_string("/proc/self/maps").unwrap();
