@@ -365,7 +365,8 @@ typedef enum sandbox_cause {
      */
     SANDBOX_CAUSE_FILTER = 1,
     /**
-     * It was killed for the memory limit of its cgroup.
+     * It was killed (SIGKILL, not by its handle) and the kernel killed for memory in its cgroup (memory.events). Where
+     * only its descendants were, `oom_kills` alone tells.
      */
     SANDBOX_CAUSE_MEMORY = 2,
     /**
@@ -747,7 +748,7 @@ typedef struct sandbox_fds {
      */
     int32_t pty_fd;
     /**
-     * The directory of its cgroup.
+     * The directory of its cgroup: a leaf that is removed when the handle is freed.
      */
     int32_t cgroup_fd;
 } sandbox_fds;
@@ -777,7 +778,8 @@ typedef struct sandbox_status {
      */
     int64_t syscall;
     /**
-     * CPU time in user mode, in microseconds, with that of its reaped children; 0 where another reaped it.
+     * CPU time in user mode, in microseconds: of all of its cgroup, where it has one of its own (cpu.stat); else with
+     * that of its reaped children, and 0 where another reaped it.
      */
     uint64_t user_time_us;
     /**
@@ -789,7 +791,8 @@ typedef struct sandbox_status {
      */
     uint64_t wall_time_us;
     /**
-     * The most memory its cgroup held, in bytes; 0 where it has none of its own.
+     * The most memory its cgroup held, in bytes (memory.peak, Linux 5.19); 0 where it has none of its own, or that has
+     * no memory controller.
      */
     uint64_t peak_memory_bytes;
     /**
@@ -806,6 +809,14 @@ typedef struct sandbox_status {
      */
     uint64_t landlock_scope_left_out;
     uint64_t landlock_log_left_out;
+    /**
+     * The most processes and threads at once in its cgroup (pids.peak, Linux 6.1); 0 where unknown, likewise.
+     */
+    uint64_t pids_peak;
+    /**
+     * How many processes of its cgroup the kernel has killed for memory (memory.events), until its end was noticed.
+     */
+    uint64_t oom_kills;
 } sandbox_status;
 
 /**
@@ -1008,6 +1019,68 @@ extern "C" {
 #endif // __cplusplus
 
 /**
+ * Gives each child a fresh cgroup of its own (version 2): a leaf below `parent`, which the child enters as it is made
+ * (CLONE_INTO_CGROUP), and which is removed, with all that still runs in it, when the child's handle is freed. Its
+ * status then tells of all of the group: CPU times, and with the memory and pids controllers peak_memory_bytes,
+ * oom_kills and pids_peak (they are enabled in the parent's cgroup.subtree_control where that is allowed). With
+ * SANDBOX_NS_CGROUP the leaf is the root that the child sees.
+ *
+ * A leaf whose host died is removed by the next spawn below the same parent, of any process: what still runs in it is
+ * killed first, unless SANDBOX_OPT_DEATH_SIGNAL is 0 or the child was detached.
+ *
+ * @param parent  A directory of a cgroup2 file system, the caller's to write in. Copied; opened at the first spawn.
+ *                NULL: SANDBOX_CGROUP in the environment; else this process's own cgroup, or the nearest above it, that
+ *                is the user's to write in and can give the controllers that sandbox_cmd_cgroup_set asks for. A cgroup
+ *                that holds processes itself can give none: start the host by
+ *                "systemd-run --user --scope -p Delegate=yes", or in a container move its processes one level down.
+ * @return 0; -EFAULT: `cmd` is NULL; -ENOENT: an empty path; -ENAMETOOLONG. sandbox_spawn fails at SANDBOX_STAGE_CGROUP:
+ *         -ENOENT, -ENOTDIR, -EINVAL: no such cgroup; -EACCES, -EROFS: not to be written; -EAGAIN: the parent's
+ *         cgroup.max.descendants or cgroup.max.depth.
+ */
+int sandbox_cmd_cgroup(struct sandbox_cmd *cmd,
+                       const char *parent);
+
+/**
+ * Writes a file of the child's cgroup, in the order of the calls: "pids.max" "64", "memory.max" "67108864",
+ * "cpu.max" "50000 100000", "io.max" "8:0 wbps=1048576" (again for another device). Alone it asks for a cgroup as
+ * sandbox_cmd_cgroup with NULL does. A controller that is not enabled in the parent is enabled there.
+ *
+ * The files of the memory controller are written once the child has left the host's memory, the others before there is
+ * a child. pids.max counts the init of SANDBOX_OPT_INIT.
+ *
+ * @param file   A name without '/'; of the files cgroup.*, which are the library's, only cgroup.max.depth,
+ *               cgroup.max.descendants and cgroup.pressure.
+ * @param value  Up to 4094 bytes, written with a newline.
+ * @return 0; -EFAULT: a NULL; -EINVAL: no such name; -E2BIG: a longer value, or a 1025th. sandbox_spawn fails at
+ *         SANDBOX_STAGE_CGROUP with this call's index: -ENOENT: the controller is not available, or the kernel has no
+ *         such file; -EBUSY: the parent holds processes; -EINVAL, -ERANGE: the kernel refused the value; -ENOMEM: the
+ *         memory limit is below what the set-up needs.
+ */
+int sandbox_cmd_cgroup_set(struct sandbox_cmd *cmd,
+                           const char *file,
+                           const char *value);
+
+/**
+ * Stops everything in the child's cgroup (cgroup.freeze), or lets it go on, and waits until that is so. What is stopped
+ * can be killed.
+ *
+ * @param on  1: stop; 0: go on.
+ * @return 0; -ENOTSUP: the child has no cgroup of its own; -ETIMEDOUT: not all has stopped within five seconds, and it
+ *         goes on stopping; -EINVAL: another `on`; -EFAULT: NULL; -ENOENT: before Linux 5.2.
+ */
+int sandbox_child_freeze(struct sandbox_child *child,
+                         int on);
+
+/**
+ * SIGKILL to the child and all its descendants, also when it has ended itself: by its cgroup (cgroup.kill; before Linux
+ * 5.14 one by one while frozen), else by its pid namespace or SANDBOX_OPT_INIT.
+ *
+ * @return 0, also where none is left; -ENOTSUP: nothing holds them together; -EFAULT: NULL; -ETIMEDOUT: before Linux
+ *         5.14, where not all has ended within five seconds.
+ */
+int sandbox_child_kill_all(struct sandbox_child *child);
+
+/**
  * The child's process id as the host sees it; -EFAULT where `child` is NULL. To signal it use sandbox_child_kill: the
  * number may be another's once the child has been waited for.
  */
@@ -1027,10 +1100,12 @@ int sandbox_child_fds(const struct sandbox_child *child,
 /**
  * Takes one of the fds out of the handle: it is now the caller's to close.
  *
- * @param which  SANDBOX_FD_*. A taken pidfd is a duplicate: the handle goes on working.
+ * @param which  SANDBOX_FD_*. A taken pidfd is a duplicate, a taken cgroup another opening: the handle goes on working,
+ *               and removes the cgroup when it is freed.
  * @return The fd; -EBADF: there is none, or it was taken; -EINVAL: no such `which`; -EFAULT: NULL; -EMFILE.
  */
-int sandbox_child_take_fd(struct sandbox_child *child, uint32_t which);
+int sandbox_child_take_fd(struct sandbox_child *child,
+                          uint32_t which);
 
 /**
  * Waits for the child's end. Repeating it gives the same status again.
@@ -1060,7 +1135,8 @@ int sandbox_child_wait_exec(struct sandbox_child *child,
                             struct sandbox_error *error);
 
 /**
- * Sends a signal to the child, by its pidfd: never to a stranger.
+ * Sends a signal to the child, by its pidfd: never to a stranger. SIGKILL ends its descendants too where a pid
+ * namespace, an init or a cgroup of its own holds them.
  *
  * @param signal  1 to 64; 0: only look whether it could be sent.
  * @return 0; -ESRCH: it has ended; -EINVAL: no such signal; -EPERM: it changed its user and the host is not root; -EFAULT.
@@ -1070,14 +1146,17 @@ int sandbox_child_kill(struct sandbox_child *child,
 
 /**
  * Frees the handle and closes its fds; NULL does nothing. A child that still runs is killed (SIGKILL) and reaped first,
- * unless sandbox_child_detach was called.
+ * unless sandbox_child_detach was called. With it end all its descendants where something holds them: a pid namespace
+ * of its own, SANDBOX_OPT_INIT, or a cgroup of its own (sandbox_cmd_cgroup), also when it has ended before them. Where
+ * it has none of these, descendants may live on. Its cgroup is removed.
  */
 void sandbox_child_free(struct sandbox_child *child);
 
 /**
  * Lets sandbox_child_free leave the child running. It still dies with the host unless SANDBOX_OPT_DEATH_SIGNAL is 0,
  * and is the host's to wait for (SIGCHLD, waitpid) once the handle is gone. One whose exec still waits for an answer is
- * left only where the listener was taken out of the handle: else nobody could answer any more.
+ * left only where the listener was taken out of the handle: else nobody could answer any more. A cgroup of its own
+ * stays too: once it is empty, the next spawn below the same parent removes it.
  *
  * @return 0; -EFAULT: NULL.
  */
