@@ -26,7 +26,7 @@ static void usage(FILE *out) {
     for (const struct start *start = starts; start->key; start++) {
         fprintf(out, " %s", start->key);
     }
-    fprintf(out, " calls costs\n  --profile FILE   an OCI seccomp profile to read and compile (default /usr/share/containers/seccomp.json)");
+    fprintf(out, " calls costs growth\n  --profile FILE   an OCI seccomp profile to read and compile (default /usr/share/containers/seccomp.json)");
     fprintf(out, "\n  --json FILE      write the results there too\n  --help\n");
 }
 
@@ -88,6 +88,7 @@ static bool build_program(void) {
 }
 
 static void remove_directory(void) {
+    containers_free();
     unlink(program);
     rmdir(directory);
 }
@@ -134,6 +135,9 @@ static void measure(struct bench *bench) {
     }
     if (is_listed(bench->only, "costs")) {
         measure_costs(bench);
+    }
+    if (is_listed(bench->only, "growth")) {
+        measure_growth(bench);
     }
     if (bench->resident_mib > 0 && become_resident(bench->resident_mib)) {
         measure_times(bench, RESIDENT);

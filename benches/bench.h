@@ -1,5 +1,5 @@
 /* What the files of the benchmark share: the starts that are compared, and what is known of each.
- * starts.c holds the table of them and the library's; bare.c those that use no library; measure.c takes times,
+ * starts.c holds the table of them and the library's; bare.c those that use no library; containers.c what has a root; measure.c takes times,
  * count.c counts system calls, fds and allocations; filters.c has the filters and what they cost once, calls.c the
  * calls that somebody else decides; report.c prints. */
 #ifndef BENCH_H
@@ -16,6 +16,8 @@ enum { SMALL, RESIDENT, SIZES };
 enum {
     COPIES_MEMORY = 1, /* as fork does: it leaves page faults behind for whoever runs next */
     OTHER_THREAD = 2,  /* not the process's first */
+    CONTAINER = 4,     /* leaves namespaces to take down */
+    SLOW = 8,          /* another program's: fewer rounds are enough, and nothing in it is counted */
 };
 
 struct times {
@@ -84,12 +86,20 @@ struct answer {
     struct times times; /* of a call; the ratios are to the one with the key "bare" */
 };
 
+/* A container with that many mounts, or on a host with that many more. */
+struct growth {
+    int mounts;
+    double us; /* < 0: not to be had here */
+};
+enum { GROWTH = 4 };
+
 struct bench {
     int rounds, resident_mib, slice_ms, slices;
     bool is_quick;
     const char *only, *json, *profile;
     struct rate rates[RATES];
     struct cost costs[COSTS];
+    struct growth own_mounts[GROWTH], host_mounts[GROWTH];
     int threads_left;
     long library_bytes; /* stripped */
     char no_tracing[100]; /* why system calls could not be counted */
@@ -107,6 +117,17 @@ int bare_fork(struct start *start);
 int bare_clone(struct start *start);
 int bare_clone_confined(struct start *start);
 int bare_clone_filtered(struct start *start);
+int bare_container(struct start *start);
+int bare_container_more(struct start *start);
+int ask_container(sandbox_cmd *cmd);
+int ask_container_more(sandbox_cmd *cmd);
+int ask_container_landlock(sandbox_cmd *cmd);
+int peer_bwrap(struct start *start);
+int peer_bwrap_more(struct start *start);
+int peer_firejail(struct start *start);
+int peer_crun(struct start *start);
+void containers_free(void);
+void measure_growth(struct bench *bench);
 
 void starts_prepare(const char *only);
 void starts_free(void);

@@ -319,7 +319,7 @@ static void count_in_process(struct start *start) {
 
 void count_all(struct bench *bench) {
     for (struct start *start = starts; start->key; start++) {
-        if (!runs(start)) {
+        if (!runs(start) || start->flags & SLOW) {
             continue;
         }
         count_in_process(start);

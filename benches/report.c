@@ -150,6 +150,19 @@ static void print_costs(const struct bench *bench) {
     }
 }
 
+static void print_growth(const struct bench *bench) {
+    printf("\nA container by its mounts, and by the host's, microseconds from start to reaped\n\n");
+    for (int i = 0; i < GROWTH; i++) {
+        printf("%5d mounts of its own: %7.0f    %5d mounts more of the host's: ", bench->own_mounts[i].mounts, bench->own_mounts[i].us,
+               bench->host_mounts[i].mounts);
+        if (bench->host_mounts[i].us < 0) {
+            printf("not to be had here (root alone can mount)\n");
+        } else {
+            printf("%7.0f\n", bench->host_mounts[i].us);
+        }
+    }
+}
+
 static const char *verdict(bool holds) {
     return holds ? "holds" : "DOES NOT HOLD";
 }
@@ -196,6 +209,9 @@ void report(const struct bench *bench) {
     }
     if (is_listed(bench->only, "costs")) {
         print_costs(bench);
+    }
+    if (is_listed(bench->only, "growth")) {
+        print_growth(bench);
     }
     print_holds(bench);
     for (const struct start *start = starts; start->key; start++) {
@@ -322,6 +338,13 @@ int report_json(const struct bench *bench, const char *path) {
     fprintf(out, "  ],\n  \"filters\": [\n");
     for (int i = 0; i < COSTS; i++) {
         json_cost(out, &bench->costs[i], i + 1 == COSTS);
+    }
+    const struct growth *both[] = {bench->own_mounts, bench->host_mounts};
+    for (int which = 0; which < 2; which++) {
+        fprintf(out, "  ],\n  \"%s\": [\n", which ? "host_mounts" : "own_mounts");
+        for (int i = 0; i < GROWTH; i++) {
+            fprintf(out, "    {\"mounts\": %d, \"us\": %.1f}%s\n", both[which][i].mounts, both[which][i].us, i + 1 < GROWTH ? "," : "");
+        }
     }
     fprintf(out, "  ],\n  \"threads_afterwards\": {\"hold\": 1, \"measured\": %d},\n  \"library_bytes\": {\"hold\": %ld, \"measured\": %ld}",
             bench->threads_left, HOLD_LIBRARY_BYTES, bench->library_bytes);
