@@ -645,6 +645,27 @@ typedef enum sandbox_landlock_log {
 } sandbox_landlock_log;
 
 /**
+ * Ready-made confinements, for sandbox_cmd_preset.
+ */
+typedef enum sandbox_preset {
+    /**
+     * A computation: no network, no files but the system's programs and libraries, 256 processes, 64 MiB in /tmp.
+     */
+    SANDBOX_PRESET_COMPUTE = 1,
+    /**
+     * A build: the same with a loopback, names of users and groups, 4096 processes, 1 GiB in /tmp. Inputs are bound
+     * read-only, the directory for the results with SANDBOX_MOUNT_RW.
+     */
+    SANDBOX_PRESET_BUILD = 2,
+    /**
+     * A client: the host's network, with what it takes to resolve names and to check certificates, 1024 processes,
+     * 256 MiB in /tmp. The host's abstract unix sockets are out of reach (Landlock, Linux 6.12: older kernels refuse,
+     * unless SANDBOX_OPT_ALLOW_LESS_LANDLOCK is set).
+     */
+    SANDBOX_PRESET_NETWORK = 3,
+} sandbox_preset;
+
+/**
  * Bits of sandbox_run_options.flags.
  */
 typedef enum sandbox_run_flag {
@@ -1850,6 +1871,30 @@ int sandbox_cmd_symlink(struct sandbox_cmd *cmd, const char *text, const char *t
  */
 int sandbox_cmd_mask(struct sandbox_cmd *cmd,
                      const char *target);
+
+/**
+ * Confines the command for a common purpose, in one call, with:
+ *
+ * - namespaces of its own: user (the caller's ids mapped to themselves), pid, mount, uts, ipc, cgroup, and but for
+ *   SANDBOX_PRESET_NETWORK net; SANDBOX_OPT_INIT; the host name "sandbox";
+ * - a new, read-only root: of the host only /usr with /bin, /sbin, /lib* as they are there, and of /etc what the loader
+ *   and the preset's purpose need; proc; dev; a tmpfs on /tmp, which is HOME and the working directory;
+ * - an environment of PATH, HOME, TMPDIR, LANG and what sandbox_cmd_env sets; no capabilities; a session and a keyring of
+ *   its own (where a container forbids a keyring, none); no core dumps; a limit of processes;
+ * - a filter: other architectures' system calls (x32, int 0x80) end the program; io_uring and seccomp are ENOSYS; new
+ *   user namespaces, ptrace and its like, keys, bpf, perf events, input pushed into a terminal EPERM; clone3 ENOSYS, so
+ *   that libc falls back; sockets of other families than unix, IPv4, IPv6 and netlink EAFNOSUPPORT.
+ *
+ * What can't be had fails the spawn. sandbox_cmd_explain shows it all. Every other setter can be called too, before or
+ * after: what it sets holds in place of the preset's, its mounts come after the preset's (whose number an error's index
+ * then counts), its filters and Landlock rules apply besides. With a directory given to sandbox_cmd_root none of
+ * the host's own is bound.
+ *
+ * @param preset  SANDBOX_PRESET_*.
+ * @return 0; -EINVAL: another number, or a second preset; -EFAULT: NULL.
+ */
+int sandbox_cmd_preset(struct sandbox_cmd *cmd,
+                       uint32_t preset);
 
 /**
  * A supervisor of `child`: takes its seccomp fd out of the handle. The child may be freed before it.

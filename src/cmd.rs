@@ -12,6 +12,7 @@ use crate::confine::privilege::Capabilities;
 use crate::error::{Error, Result, Stage, quoted};
 use crate::options::{Options, Opt};
 use crate::plan::Plan;
+use crate::preset::Preset;
 use crate::seccomp::filter::{Filter, Program};
 use std::ffi::{CStr, CString, c_int, c_void};
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
@@ -107,6 +108,7 @@ pub struct Cmd {
     pub capabilities: Capabilities,
     pub mounts: Mounts,
     pub landlock: Ruleset,
+    pub preset: Option<Preset>,
     pub cgroup: Group,
     latched: Option<Error>,
     plan: OnceLock<Arc<Plan>>,
@@ -148,6 +150,7 @@ impl Cmd {
             capabilities: Capabilities::default(),
             mounts: Mounts::default(),
             landlock: Ruleset::default(),
+            preset: None,
             cgroup: Group::default(),
             latched: None,
             plan: OnceLock::new(),

@@ -2,6 +2,7 @@
 //!
 //! - `capi` is the door: `extern "C"` functions that check pointers, convert, call and report;
 //! - `cmd` is what the caller asked for, `options` the table of its scalar knobs;
+//! - `preset` asks for much of it in one call;
 //! - `plan` compiles it, with one file a kind in `confine`, into a flat list of ops: the order is one list there;
 //! - `launch` clones, answers at the gate, and tells the outcome; `block`, `memory`, `streams` and `trampoline` make
 //!   what one spawn needs;
@@ -25,6 +26,7 @@ mod memory;
 mod notify;
 mod options;
 mod plan;
+mod preset;
 mod probe;
 mod process;
 mod run;

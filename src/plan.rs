@@ -217,6 +217,9 @@ impl Plan {
             text += &format!(" {}", quoted(arg));
         }
         text += "\n";
+        if let Some(preset) = cmd.preset {
+            text += &format!("  preset: {}\n", preset.name());
+        }
         text += &self.cgroup.as_ref().map(|home| cgroup::explain(cmd, home)).unwrap_or_default();
         text += &format!("  host: clone3 {}\n", self.clone_text());
         let mut place = if self.copies_memory { "a copy of the host's memory" } else { "the host's memory, on its own stack" };

@@ -11,6 +11,7 @@ use sandbox_spawn::capi::cmd::*;
 use sandbox_spawn::capi::error::*;
 use sandbox_spawn::capi::filter::*;
 use sandbox_spawn::capi::landlock::*;
+use sandbox_spawn::capi::preset::*;
 use sandbox_spawn::capi::run::*;
 use sandbox_spawn::capi::identity::*;
 use sandbox_spawn::capi::mount::*;
@@ -412,6 +413,14 @@ fn mounts(t: &mut Table) {
         let expected = if unsafe { libc::fcntl(number, libc::F_GETFD) >= 0 } { 0 } else { EBADF }; // SAFETY: a number
         name!(t, setter, sandbox_cmd_bind_fd, &format!("fd {number}"), expected, |cmd| sandbox_cmd_bind_fd(cmd, number, at, 0));
     }
+}
+
+fn preset(t: &mut Table) {
+    name!(t, row, sandbox_cmd_preset, "no command", EFAULT, || sandbox_cmd_preset(null_mut(), 1).into());
+    for (number, expected) in [(0, EINVAL), (1, 0), (2, 0), (3, 0), (4, EINVAL), (u32::MAX, EINVAL)] {
+        name!(t, setter, sandbox_cmd_preset, &number.to_string(), expected, |cmd| sandbox_cmd_preset(cmd, number));
+    }
+    name!(t, setter, sandbox_cmd_preset, "twice", EINVAL, |cmd| sandbox_cmd_preset(cmd, 1) + sandbox_cmd_preset(cmd, 1));
 }
 
 fn fds(t: &mut Table) {
@@ -976,6 +985,7 @@ fn no_input_ends_prints_from_or_leaks_in_the_host() {
         filters(t);
         namespaces(t);
         landlock(t);
+        preset(t);
         identity(t);
         mounts(t);
         cgroups(t);

@@ -11,12 +11,14 @@ pub mod landlock;
 pub mod run;
 pub mod identity;
 pub mod mount;
+pub mod preset;
 pub mod supervisor;
 
 pub use crate::cmd::sandbox_stdio;
 pub use crate::error::sandbox_stage;
 pub use crate::options::{sandbox_left_out, sandbox_option, sandbox_speculation};
 pub use crate::process::{sandbox_cause, sandbox_fd, sandbox_fds, sandbox_status, sandbox_status_kind};
+pub use crate::preset::sandbox_preset;
 pub use crate::seccomp::bpf::sandbox_syscall;
 pub use crate::seccomp::filter::{sandbox_arg, sandbox_cmp, sandbox_filter_flag};
 pub use crate::seccomp::preset::sandbox_deny;

@@ -99,6 +99,8 @@ pub struct Root {
 pub struct Mounts {
     pub root: Option<Root>,
     pub list: Vec<Mount>,
+    /// How many of the list, from the first, are a preset's that stand for the host's system.
+    pub system: usize,
 }
 
 impl Mounts {
@@ -152,6 +154,9 @@ impl Cmd {
         let stage = |error: Error| Error { stage: Stage::SANDBOX_STAGE_ROOT as u32, ..error };
         check(0, "root's flags", flags, ALL_MOUNT & !(MountFlag::SANDBOX_MOUNT_OPTIONAL as u64)).map_err(stage)?;
         let directory = directory.map(|directory| path(directory, 0, "root")).transpose().map_err(stage)?;
+        if directory.is_some() {
+            self.mounts.list.drain(..std::mem::take(&mut self.mounts.system));
+        }
         self.mounts.root = Some(Root { directory, flags });
         self.namespaces |= Ns::SANDBOX_NS_MOUNT as u64;
         Ok(())
