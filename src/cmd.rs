@@ -162,8 +162,19 @@ impl Cmd {
 
     /// A setter's frame: drops the compiled plan, runs `change`, latches its failure.
     pub fn set(&mut self, change: impl FnOnce(&mut Self) -> Result<()>) -> Result<()> {
-        self.plan = OnceLock::new();
+        self.forget();
         let result = change(self);
+        self.latch(result)
+    }
+
+    // Apart, because the frame is compiled anew for each setter.
+    #[inline(never)]
+    fn forget(&mut self) {
+        self.plan = OnceLock::new();
+    }
+
+    #[inline(never)]
+    fn latch(&mut self, result: Result<()>) -> Result<()> {
         if let Err(error) = &result {
             self.latched.get_or_insert_with(|| error.clone());
         }

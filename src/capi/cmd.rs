@@ -2,7 +2,7 @@
 
 use crate::capi::child::sandbox_child;
 use crate::capi::error::sandbox_error;
-use crate::capi::guard::{guarded, reported, text_for};
+use crate::capi::guard::{PANICKED, code_of, guarded, reported, text_for};
 use crate::cmd::{Cmd, Hook, PreExecFn, ReadyFn};
 use crate::confine::namespace::Map;
 use crate::error::{Error, Result};
@@ -19,10 +19,12 @@ pub struct sandbox_cmd(pub(crate) Cmd);
 
 /// A setter: returns the failure that it latches.
 pub(crate) fn change(cmd: *mut sandbox_cmd, change: impl FnOnce(&mut Cmd) -> Result<()>) -> c_int {
-    reported(ptr::null_mut(), || {
+    guarded(PANICKED, || {
         // SAFETY: NULL, or a handle of sandbox_cmd_new's that no other thread uses now.
-        let cmd = unsafe { cmd.as_mut() }.ok_or_else(|| Error::setup(libc::EFAULT, "the command is NULL"))?;
-        cmd.0.set(change).map(|()| 0)
+        match unsafe { cmd.as_mut() } {
+            Some(cmd) => code_of(cmd.0.set(change)),
+            None => -libc::EFAULT,
+        }
     })
 }
 

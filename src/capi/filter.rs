@@ -24,12 +24,15 @@ fn null(what: &str) -> Error {
     Error::new(Stage::SANDBOX_STAGE_SECCOMP, 0, libc::EFAULT, format!("{what} is NULL"))
 }
 
+fn of_a_filter(error: Error) -> Error {
+    Error { stage: Stage::SANDBOX_STAGE_SECCOMP as u32, ..error }
+}
+
 fn set(filter: *mut sandbox_filter, error: *mut sandbox_error, set: impl FnOnce(&mut Filter) -> Result<()>) -> c_int {
     reported(error, || {
         // SAFETY: NULL, or a handle of sandbox_filter_new's that no other thread uses now.
         let filter = unsafe { filter.as_mut() }.ok_or_else(|| null("the filter"))?;
         // Also where the shared check of a pointer knows nothing of filters.
-        let of_a_filter = |error| Error { stage: Stage::SANDBOX_STAGE_SECCOMP as u32, ..error };
         filter.0.set(|filter| set(filter).map_err(of_a_filter)).map(|()| 0)
     })
 }

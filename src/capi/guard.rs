@@ -4,7 +4,7 @@ use crate::capi::error::sandbox_error;
 use crate::error::{Error, Result};
 use nix::errno::Errno;
 use std::cell::Cell;
-use std::ffi::{CStr, c_char, c_int};
+use std::ffi::{CStr, c_char, c_int, c_void};
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
@@ -15,7 +15,34 @@ thread_local! {
 
 /// Runs `body`. A panic, which would be a bug of the library's, becomes `otherwise`: silently, because the host's
 /// standard error is not ours.
+///
+/// Here and below the generic function is a thin one around what is compiled once for all entry points. A plain
+/// function and its argument, not a `dyn`: a table for each entry point would cost more than it saves.
 pub fn guarded<T>(otherwise: T, body: impl FnOnce() -> T) -> T {
+    let mut call = (Some(body), otherwise);
+    // SAFETY: of the type that the function is made for, and outlives the call.
+    unsafe { caught(run_once_of(&call), (&raw mut call).cast()) };
+    call.1
+}
+
+fn run_once_of<T, F: FnOnce() -> T>(_: &(Option<F>, T)) -> unsafe fn(*mut c_void) {
+    run_once::<T, F>
+}
+
+/// # Safety
+/// `call` must be what its type says.
+unsafe fn run_once<T, F: FnOnce() -> T>(call: *mut c_void) {
+    // SAFETY: the caller's.
+    let (body, result) = unsafe { &mut *call.cast::<(Option<F>, T)>() };
+    if let Some(body) = body.take() {
+        *result = body();
+    }
+}
+
+/// # Safety
+/// `run` must be sound to call with `call`.
+#[inline(never)]
+unsafe fn caught(run: unsafe fn(*mut c_void), call: *mut c_void) {
     // No Once: a fork of the host's in the middle of one would leave its copy waiting for ever.
     static HOOKED: AtomicBool = AtomicBool::new(false);
     if !HOOKED.load(Relaxed) && !HOOKED.swap(true, Relaxed) {
@@ -27,13 +54,13 @@ pub fn guarded<T>(otherwise: T, body: impl FnOnce() -> T) -> T {
         }));
     }
     let outer = INSIDE.replace(true);
-    let result = panic::catch_unwind(AssertUnwindSafe(body)).unwrap_or(otherwise);
+    // SAFETY: the caller's.
+    let _ = panic::catch_unwind(AssertUnwindSafe(|| unsafe { run(call) }));
     INSIDE.set(outer);
-    result
 }
 
 /// The code of a caught panic: the library's state is not to be trusted further.
-const PANICKED: c_int = -libc::ENOTRECOVERABLE;
+pub const PANICKED: c_int = -libc::ENOTRECOVERABLE;
 
 /// An entry point that answers with a code alone.
 pub fn code(body: impl FnOnce() -> std::result::Result<c_int, Errno>) -> c_int {
@@ -42,7 +69,12 @@ pub fn code(body: impl FnOnce() -> std::result::Result<c_int, Errno>) -> c_int {
 
 /// An entry point that answers with a code and fills the caller's error.
 pub fn reported(error: *mut sandbox_error, body: impl FnOnce() -> Result<c_int>) -> c_int {
-    guarded(PANICKED, || match body() {
+    guarded(PANICKED, || report(error, body()))
+}
+
+#[inline(never)]
+fn report(error: *mut sandbox_error, result: Result<c_int>) -> c_int {
+    match result {
         Ok(value) => {
             sandbox_error::clear(error);
             value
@@ -51,7 +83,13 @@ pub fn reported(error: *mut sandbox_error, body: impl FnOnce() -> Result<c_int>)
             sandbox_error::fill(error, &failure);
             failure.code()
         }
-    })
+    }
+}
+
+/// The code of a setter's result.
+#[inline(never)]
+pub fn code_of(result: Result<()>) -> c_int {
+    result.map_or_else(|failure| failure.code(), |()| 0)
 }
 
 /// # Safety
