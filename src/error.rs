@@ -104,7 +104,7 @@ impl Error {
     }
 
     pub fn at(stage: u32, index: u32, errno: i32, what: &str) -> Self {
-        Error { errno, stage, index, message: format!("{what}: {}", Errno::from_raw(errno).desc()) }
+        Error { errno, stage, index, message: format!("{what}: {}", words(errno)) }
     }
 
     pub fn setup(errno: i32, what: impl AsRef<str>) -> Self {
@@ -129,6 +129,47 @@ impl Error {
     }
 }
 
+/// What the numbers of errno say, from 1 on: one string, because a table of strings is four times the size. They are
+/// the same on every architecture that the library is built for.
+const WORDS: &str =
+    "Operation not permitted|No such file or directory|No such process|Interrupted system call|I/O error|\
+     No such device or address|Argument list too long|Exec format error|Bad file number|No child processes|Try again|\
+     Out of memory|Permission denied|Bad address|Block device required|Device or resource busy|File exists|\
+     Cross-device link|No such device|Not a directory|Is a directory|Invalid argument|File table overflow|\
+     Too many open files|Not a typewriter|Text file busy|File too large|No space left on device|Illegal seek|\
+     Read-only file system|Too many links|Broken pipe|Math argument out of domain of func|\
+     Math result not representable|Resource deadlock would occur|File name too long|No record locks available|\
+     Function not implemented|Directory not empty|Too many symbolic links encountered||No message of desired type|\
+     Identifier removed|Channel number out of range|Level 2 not synchronized|Level 3 halted|Level 3 reset|\
+     Link number out of range|Protocol driver not attached|No CSI structure available|Level 2 halted|Invalid exchange|\
+     Invalid request descriptor|Exchange full|No anode|Invalid request code|Invalid slot||Bad font file format|\
+     Device not a stream|No data available|Timer expired|Out of streams resources|Machine is not on the network|\
+     Package not installed|Object is remote|Link has been severed|Advertise error|Srmount error|\
+     Communication error on send|Protocol error|Multihop attempted|RFS specific error|Not a data message|\
+     Value too large for defined data type|Name not unique on network|File descriptor in bad state|\
+     Remote address changed|Can not access a needed shared library|Accessing a corrupted shared library|\
+     .lib section in a.out corrupted|Attempting to link in too many shared libraries|\
+     Cannot exec a shared library directly|Illegal byte sequence|Interrupted system call should be restarted|\
+     Streams pipe error|Too many users|Socket operation on non-socket|Destination address required|Message too long|\
+     Protocol wrong type for socket|Protocol not available|Protocol not supported|Socket type not supported|\
+     Operation not supported on transport endpoint|Protocol family not supported|\
+     Address family not supported by protocol|Address already in use|Cannot assign requested address|Network is down|\
+     Network is unreachable|Network dropped connection because of reset|Software caused connection abort|\
+     Connection reset by peer|No buffer space available|Transport endpoint is already connected|\
+     Transport endpoint is not connected|Cannot send after transport endpoint shutdown|\
+     Too many references: cannot splice|Connection timed out|Connection refused|Host is down|No route to host|\
+     Operation already in progress|Operation now in progress|Stale file handle|Structure needs cleaning|\
+     Not a XENIX named type file|No XENIX semaphores available|Is a named type file|Remote I/O error|Quota exceeded|\
+     No medium found|Wrong medium type|Operation canceled|Required key not available|Key has expired|\
+     Key has been revoked|Key was rejected by service|Owner died|State not recoverable|\
+     Operation not possible due to RF-kill|Memory page has hardware error";
+
+/// The words of an errno.
+pub fn words(errno: i32) -> &'static str {
+    let place = usize::try_from(errno).ok().and_then(|errno| errno.checked_sub(1));
+    place.and_then(|place| WORDS.split('|').nth(place)).filter(|words| !words.is_empty()).unwrap_or("Unknown errno")
+}
+
 /// Bytes of any kind as a quoted word of a message; of more than a message holds, the beginning.
 pub fn quoted(text: &CStr) -> String {
     let bytes = text.to_bytes();
@@ -151,6 +192,13 @@ mod tests {
             assert_eq!(constant.strip_prefix("SANDBOX_STAGE_").map(str::to_lowercase).as_deref(), Some(stage.name()));
         }
         assert_eq!(stage_name(NAMES.len() as u32), c"unknown");
+    }
+
+    #[test]
+    fn every_errno_has_its_words() {
+        for errno in -1..200 {
+            assert_eq!(words(errno), Errno::from_raw(errno).desc(), "{errno}");
+        }
     }
 
     #[test]
