@@ -41,6 +41,8 @@
 
 
 
+
+
 /**
  * The steps of a spawn. An error names the one it happened in.
  */
