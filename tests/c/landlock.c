@@ -379,7 +379,7 @@ TEST(privilege, "without no_new_privs it takes CAP_SYS_ADMIN, and the error says
     if (!abi()) SKIP("this kernel has no Landlock");
     sandbox_cmd *cmd = confined(victim("act", "exit", "0", NULL));
     CHECK_EQ(sandbox_cmd_set(cmd, SANDBOX_OPT_NO_NEW_PRIVS, 0), 0);
-    /* Capabilities that a program keeps, if the kind of confinement that drops them is there. */
+    CHECK_EQ(sandbox_cmd_caps(cmd, SANDBOX_CAPS_ALL, 0), 0);
     run(cmd, &result);
     if (result.result == 0 && (has_cap(21) || prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0))) return;
     CHECK_ERROR(result.result, result.error, EPERM, SANDBOX_STAGE_LANDLOCK, 2, "no_new_privs");
@@ -410,6 +410,31 @@ TEST(everywhere, "it holds under an init, in the trampoline, in a copy of the me
         int fd = open(file, O_WRONLY | O_CLOEXEC);
         CHECK(fd >= 0);
         close(fd);
+    }
+}
+
+TEST(own_root, "paths are looked up inside the child's own root") {
+    char directory[PATH_MAX];
+    strcpy(directory, fresh_dir());
+    make_tree(directory);
+    for (int outside = 0; outside < 2; outside++) {
+        sandbox_cmd *cmd = less(sandbox_cmd_new("/victims/attempt"));
+        CHECK_EQ(sandbox_cmd_unshare(cmd, has_cap(21) ? 0 : SANDBOX_NS_USER), 0);
+        CHECK_EQ(sandbox_cmd_bind(cmd, own_directory, "/victims", 0), 0);
+        CHECK_EQ(sandbox_cmd_bind(cmd, directory, "/inside", SANDBOX_MOUNT_RW), 0);
+        CHECK_EQ(sandbox_cmd_bind(cmd, directory, "/other", SANDBOX_MOUNT_RW), 0);
+        path(path(cmd, "/victims", SANDBOX_LANDLOCK_READ_EXECUTE), "/inside/sub", SANDBOX_LANDLOCK_READ);
+        if (outside) path(cmd, directory, SANDBOX_LANDLOCK_READ);
+        sandbox_cmd_args(cmd, (const char *const[]){"read:/inside/sub/x", "read:/inside/file", "write:/inside/sub/x", "read:/other/sub/x", NULL});
+        run(cmd, &result);
+        if (result.result < 0 && result.error.stage != SANDBOX_STAGE_LANDLOCK) SKIP("%s", result.error.message);
+        if (outside && abi()) CHECK_ERROR(result.result, result.error, ENOENT, SANDBOX_STAGE_LANDLOCK, 2, directory);
+        if (outside || !abi()) continue;
+        CHECK_EQ(result.result, 0);
+        CHECK_EQ(tried("read:/inside/sub/x"), 0);
+        CHECK_EQ(tried("read:/inside/file"), EACCES);
+        CHECK_EQ(tried("write:/inside/sub/x"), EACCES);
+        CHECK_EQ(tried("read:/other/sub/x"), 0); /* the same directory, by another way */
     }
 }
 

@@ -57,6 +57,7 @@ int main(int argc, char **argv) {
     sandbox_cmd *cmd = sandbox_cmd_new(argv[2]);
     sandbox_cmd_args(cmd, (const char *const *)argv + 3);
     sandbox_cmd_set(cmd, SANDBOX_OPT_NEW_SESSION, 0);
+    sandbox_cmd_caps(cmd, SANDBOX_CAPS_ALL, 0); /* the program is who this one is */
     sandbox_cmd_filter(cmd, filter);
     sandbox_error error;
     sandbox_child *child;
