@@ -73,7 +73,51 @@ const NATIVE: [(&str, u64); 0] = [];
 /// The value of the constant `name`.
 pub fn value(name: &str) -> Option<u64> {
     let special = NATIVE.iter().chain(&WIDE).find(|(known, _)| *known == name).map(|(_, value)| *value);
-    special.or_else(|| NAMES.split(' ').position(|known| known == name).and_then(|at| VALUES.get(at)).map(|value| widen(*value)))
+    special.or_else(|| place(name).and_then(|at| VALUES.get(at)).map(|value| widen(*value)))
+}
+
+/// The names as the library holds them, half as long: for each a byte above ASCII, which says how many of its first
+/// letters are those of the name before it, then the others.
+static PACKED: [u8; pack::<0>().1] = pack::<{ pack::<0>().1 }>().0;
+
+const fn pack<const SIZE: usize>() -> ([u8; SIZE], usize) {
+    let names = NAMES.as_bytes();
+    let (mut packed, mut size) = ([0; SIZE], 0);
+    let (mut before, mut at) = (0, 0);
+    while at < names.len() {
+        let mut shared = 0;
+        while at > 0 && names[before + shared] == names[at + shared] {
+            shared += 1;
+        }
+        before = at;
+        at += shared;
+        let mut next = 0x80 | shared as u8;
+        while next != b' ' {
+            if size < SIZE {
+                packed[size] = next;
+            }
+            size += 1;
+            next = names[at];
+            at += 1;
+        }
+    }
+    (packed, size)
+}
+
+/// Which of the names `name` is.
+fn place(name: &str) -> Option<usize> {
+    let (name, mut matched) = (name.as_bytes(), 0);
+    PACKED.chunk_by(|_, next| next.is_ascii()).position(|entry| {
+        let [shared, rest @ ..] = entry else { return false };
+        let shared = usize::from(shared & 0x7f);
+        // The letter that told the name before apart is this one's too.
+        if shared > matched {
+            return false;
+        }
+        let wanted = name.get(shared..).unwrap_or_default();
+        matched = shared + wanted.iter().zip(rest).take_while(|(wanted, letter)| wanted == letter).count();
+        matched == name.len() && matched == shared + rest.len()
+    })
 }
 
 /// The number of the errno `name`: EPERM, not just any constant that happens to be small.
@@ -333,6 +377,11 @@ mod tests {
         }
         for (name, _) in NATIVE.into_iter().chain(WIDE) {
             assert!(!names.contains(&name), "{name} has two values");
+        }
+        for (at, name) in names.iter().enumerate() {
+            assert_eq!(place(name), Some(at), "{name}");
+            assert_ne!(place(&name[1..]), Some(at), "{name}");
+            assert_ne!(place(&format!("{name}X")), Some(at), "{name}");
         }
     }
 
