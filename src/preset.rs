@@ -72,7 +72,7 @@ const ENVIRONMENT: [(&CStr, &CStr); 4] =
 impl Preset {
     /// "compute"
     pub fn name(self) -> String {
-        format!("{self:?}").replace("SANDBOX_PRESET_", "").to_lowercase()
+        format!("{self:?}").replace("SANDBOX_PRESET_", "").to_ascii_lowercase()
     }
 }
 

@@ -301,7 +301,7 @@ mod tests {
             SANDBOX_LANDLOCK_IOCTL_DEV,
         ];
         for (right, (name, _)) in each.into_iter().zip(KINDS[FS]) {
-            assert_eq!(format!("{right:?}").replace("SANDBOX_LANDLOCK_", "").to_lowercase(), *name);
+            assert_eq!(format!("{right:?}").replace("SANDBOX_LANDLOCK_", "").to_ascii_lowercase(), *name);
             assert_eq!(names(FS, right as u64), *name);
         }
         let bits = |rights: &[sandbox_landlock_fs]| rights.iter().fold(0, |sum, right| sum | *right as u64);

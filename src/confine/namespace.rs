@@ -67,7 +67,7 @@ pub fn check(namespaces: u64) -> Result<u64> {
 /// "user, pid, net"
 pub fn names(namespaces: u64) -> String {
     let named = ALL.iter().filter(|ns| namespaces & **ns as u64 != 0);
-    named.map(|ns| format!("{ns:?}").replace("SANDBOX_NS_", "").to_lowercase()).collect::<Vec<_>>().join(", ")
+    named.map(|ns| format!("{ns:?}").replace("SANDBOX_NS_", "").to_ascii_lowercase()).collect::<Vec<_>>().join(", ")
 }
 
 /// In a pid namespace of its own the child can't see its parent: it watches a pidfd of the host.
