@@ -104,6 +104,8 @@ pub struct Cmd {
     pub gid_maps: Vec<Map>,
     pub joined: Joined,
     pub hostname: Names,
+    /// Clock, seconds, nanoseconds.
+    pub time_offsets: Vec<(u32, i64, u32)>,
     pub identity: Identity,
     pub capabilities: Capabilities,
     pub mounts: Mounts,
@@ -146,6 +148,7 @@ impl Cmd {
             gid_maps: Vec::new(),
             joined: Joined::default(),
             hostname: Names::default(),
+            time_offsets: Vec::new(),
             identity: Identity::default(),
             capabilities: Capabilities::default(),
             mounts: Mounts::default(),

@@ -69,15 +69,16 @@ pub fn spawn_with(cmd: &Cmd, plan: Arc<Plan>, at_gate: AtGate) -> Result<Child> 
     let mut streams = Streams::prepare(cmd)?;
     let mut launch = Launch::prepare(plan, &mut streams)?;
     let started = Instant::now();
-    let (pid, pidfd) = launch.clone()?;
+    let (mut pid, pidfd) = launch.clone()?;
     let scatter = |fd: OwnedFd| if cmd.options.is_on(Opt::SANDBOX_OPT_RANDOM_FDS) { fd::scattered(fd) } else { fd };
-    let pidfd = scatter(pidfd);
-    let met = launch.meet(pid, &pidfd, at_gate);
+    let mut pidfd = scatter(pidfd);
+    let met = launch.meet(&mut pid, &mut pidfd, at_gate);
     launch.wait_for_keeper();
     let is_under_way = match met.and_then(|is_under_way| if is_under_way { Ok(true) } else { launch.outcome(&pidfd).map(|()| false) }) {
         Ok(is_under_way) => is_under_way,
         Err(error) => {
             end(pid, pidfd.as_raw_fd());
+            launch.end_unadopted(&pidfd);
             return Err(error);
         }
     };
@@ -113,6 +114,7 @@ pub struct Launch {
     listener: Option<OwnedFd>,
     /// Killed and removed with this value; a child that comes to life takes it along.
     pub leaf: Option<Leaf>,
+    is_adopted: bool,
     /// The filters have execve notified: it happens when the caller has answered.
     exec_is_notified: bool,
 }
@@ -136,7 +138,8 @@ impl Launch {
         let mut image = Image::new(&plan);
         let length = image.length(&plan);
         let (mut memory, mut socket) = (None::<OwnedFd>, None);
-        let sends_listener = plan.slots.contains(&Source::Handoff) && !handoff::may_take_fds();
+        // What joins others' namespaces is not dumpable, so that nobody there can take anything out of it.
+        let sends_listener = plan.has_listener() && (plan.joins != 0 || !handoff::may_take_fds());
         for (slot, source) in plan.slots.iter().enumerate() {
             let number = match *source {
                 Source::Command(fd) => fd,
@@ -144,7 +147,7 @@ impl Launch {
                 Source::Host => streams.host_pidfd()?,
                 Source::Trampoline => streams.keep(trampoline::program()?),
                 Source::Memory => memory.insert(trampoline::memory(length)?).as_raw_fd(),
-                Source::Handoff if plan.has_init || sends_listener => {
+                Source::Handoff if plan.has_init || sends_listener || plan.joins_pid() => {
                     let (host, child) = handoff::socket()?;
                     socket = Some(host);
                     streams.keep(child)
@@ -183,7 +186,7 @@ impl Launch {
             streams.keep(memory);
         }
         // SAFETY: the place has room for the image and no child knows of it yet.
-        unsafe { image.place(&plan, place.address(), flags, if has_pid_namespace { 0 } else { libc::getpid() })? };
+        unsafe { image.place(&plan, place.address(), flags, if has_pid_namespace || plan.joins_pid() { 0 } else { libc::getpid() })? };
         let mut launch = Launch {
             _stack: stack,
             stack_base,
@@ -194,6 +197,7 @@ impl Launch {
             socket,
             listener: None,
             leaf: None,
+            is_adopted: false,
             exec_is_notified: false,
         };
         launch.place_filters(&image)?;
@@ -293,7 +297,7 @@ impl Launch {
 
     /// Answers at gates until the child has left this memory, by exec or by death; or, which is true, until its exec
     /// waits for the caller's answer.
-    fn meet(&mut self, pid: libc::pid_t, pidfd: &OwnedFd, at_gate: AtGate) -> Result<bool> {
+    fn meet(&mut self, pid: &mut libc::pid_t, pidfd: &mut OwnedFd, at_gate: AtGate) -> Result<bool> {
         let mut tracee = None;
         loop {
             let Some(word) = self.await_word(pidfd.as_raw_fd(), None, tracee) else {
@@ -301,16 +305,17 @@ impl Launch {
             };
             let gate = self.place.block().gate.load(Acquire);
             if gate == gate::TRACE {
-                tracee = Some(pid);
+                tracee = Some(*pid);
             }
             match (gate, &self.leaf) {
                 (gate::LISTENER, _) => {
                     self.listener = Some(self.take_listener(pidfd.as_raw_fd())?);
                     self.socket = None; // of no more use, and a launch may be given up with the child still in it
                 }
-                (gate::CGROUP, Some(leaf)) => leaf.enter(pid)?,
+                (gate::CGROUP, Some(leaf)) => leaf.enter(*pid)?,
                 (gate::LIMITS, Some(leaf)) => self.plan.cgroup.iter().flat_map(|home| &home.late).try_for_each(|setting| leaf.set(setting))?,
-                _ => at_gate(gate, pid, pidfd.as_raw_fd())?,
+                (gate::JOINED, _) => self.adopt(pid, pidfd)?,
+                _ => at_gate(gate, *pid, pidfd.as_raw_fd())?,
             }
             let phase = &self.place.block().phase;
             // Fails where the child died meanwhile: the kernel's word stands.
@@ -367,6 +372,26 @@ impl Launch {
     pub fn wait_exec(&self, pidfd: &OwnedFd, deadline: Instant) -> Option<Result<()>> {
         let _ = self.await_word(pidfd.as_raw_fd(), Some(deadline), None);
         (self.has_left() || fd::has_ended(pidfd.as_raw_fd())).then(|| self.outcome(pidfd))
+    }
+
+    /// The process in the joined pid namespace takes the place of the one that entered it, which has done its part.
+    fn adopt(&mut self, pid: &mut libc::pid_t, pidfd: &mut OwnedFd) -> Result<()> {
+        let socket = self.socket.as_ref().ok_or_else(|| Error::setup(libc::EBADF, "no socket for the joined process"))?;
+        let program = handoff::receive(socket, pidfd.as_raw_fd())?;
+        end(*pid, pidfd.as_raw_fd());
+        *pid = self.place.block().clone_result.load(Acquire).cast_signed();
+        *pidfd = program;
+        self.is_adopted = true;
+        Ok(())
+    }
+
+    /// After a failure: such a process may be there, and is a child of the host's like the one that made it.
+    fn end_unadopted(&self, pidfd: &OwnedFd) {
+        if let Some(socket) = self.socket.as_ref().filter(|_| self.plan.joins_pid() && !self.is_adopted)
+            && let Ok(program) = handoff::receive(socket, pidfd.as_raw_fd())
+        {
+            end(0, program.as_raw_fd());
+        }
     }
 
     fn take_listener(&self, pidfd: RawFd) -> Result<OwnedFd> {

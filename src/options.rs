@@ -60,6 +60,9 @@ pub enum sandbox_option {
     SANDBOX_OPT_ALLOW_NO_SPECULATION = 24,
     /// 1: go on with the host's session keyring where a new one is refused.
     SANDBOX_OPT_ALLOW_NO_KEYRING = 25,
+    /// 1: no user namespace can be made inside the child's own (its max_user_namespaces is 0), by whoever has no
+    /// CAP_SYS_RESOURCE in it.
+    SANDBOX_OPT_DISABLE_USERNS = 40,
     /// 1: go on with fewer Landlock rights, ports or scopes than asked for, or with none, where the kernel lacks them:
     /// the status says which (landlock_*_left_out).
     SANDBOX_OPT_ALLOW_LESS_LANDLOCK = 50,
@@ -125,7 +128,7 @@ const fn info(option: Opt, values: Values, default: Option<u64>) -> Info {
 }
 
 /// In the order of the numbers, which may leave gaps.
-pub const OPTIONS: [Info; 27] = {
+pub const OPTIONS: [Info; 28] = {
     use Values::*;
     use sandbox_option::*;
     [
@@ -154,6 +157,7 @@ pub const OPTIONS: [Info; 27] = {
         info(SANDBOX_OPT_ALLOW_NO_DENY_TSC, Switch, Some(0)),
         info(SANDBOX_OPT_ALLOW_NO_SPECULATION, Switch, Some(0)),
         info(SANDBOX_OPT_ALLOW_NO_KEYRING, Switch, Some(0)),
+        info(SANDBOX_OPT_DISABLE_USERNS, Switch, Some(0)),
         info(SANDBOX_OPT_ALLOW_LESS_LANDLOCK, Switch, Some(0)),
         info(SANDBOX_OPT_LANDLOCK_LOG, UpTo(7), Some(0)),
     ]

@@ -37,6 +37,7 @@ pub const ORDER: &[Part] = &[
     Part::Any(network::loopback),
     Part::Any(namespace::time),
     Part::Any(hostname::set),
+    Part::Any(namespace::close),
     // The host looks at a child that is confined by its namespaces and has run nothing.
     Part::Any(gate::ready),
     // The child's own file below /proc, while there is the host's /proc.
@@ -49,11 +50,13 @@ pub const ORDER: &[Part] = &[
     // The trampoline's exec would take from an ordinary user what the steps beyond it need.
     Part::Any(privilege::carry),
     Part::OwnMemory,
+    // By a file of this process's own: entering a pid namespace makes another process, which inherits it.
+    Part::Any(oom::write),
     // A namespace that others live in: from memory that holds nothing of the host's (CVE-2016-9962).
     Part::Any(join::enter),
+    Part::Any(hostname::set_in_joined),
     // A limit that can kill must not meet the host's memory.
     Part::Any(cgroup::limit),
-    Part::Any(oom::write),
     Part::Any(memory::deny_write_execute),
     // What follows is the program's alone, not its init's.
     Part::Any(init::split),
@@ -143,6 +146,8 @@ pub struct Plan {
     pub has_init: bool,
     /// CLONE_NEW* of the clone.
     pub namespaces: u64,
+    /// CLONE_NEW* of those that it joins.
+    pub joins: u64,
     pub stack_size: usize,
     pub cgroup: Option<Home>,
     /// In the order of loading.
@@ -164,11 +169,12 @@ pub struct Builder {
 impl Plan {
     pub fn compile(cmd: &Cmd) -> Result<Plan> {
         init::check(cmd)?;
+        join::check(cmd)?;
         let has_init = init::is_asked(cmd);
         let copies_memory = cmd.pre_exec.is_some();
         // The ids for which it was compiled: whoever else spawns it compiles it anew.
         let host_ids = cmd.identity.ids.map(|_| identity::of_host());
-        let enters = has_init || (!copies_memory && (oom::is_asked(cmd) || memory::is_asked(cmd) || identity::changes(cmd) || cgroup::is_lethal(cmd)));
+        let enters = has_init || (!copies_memory && (oom::is_asked(cmd) || memory::is_asked(cmd) || identity::changes(cmd) || !cmd.joined.is_empty() || cgroup::is_lethal(cmd)));
         let plan = Plan {
             ops: Vec::new(),
             texts: Vec::new(),
@@ -181,6 +187,7 @@ impl Plan {
             enters,
             has_init,
             namespaces: namespace::clone_flags(cmd),
+            joins: cmd.joined.kinds(),
             stack_size: if copies_memory { 1 << 20 } else { USUAL_STACK },
             cgroup: None,
             filters: Vec::new(),
@@ -204,6 +211,14 @@ impl Plan {
             (Some(op), Some(text)) => Error::at(op.stage, op.index, errno, text),
             _ => Error::setup(libc::EINVAL, "a plan without an end"),
         }
+    }
+
+    pub fn has_listener(&self) -> bool {
+        self.ops.iter().any(|op| op.code == Code::Handoff)
+    }
+
+    pub fn joins_pid(&self) -> bool {
+        self.joins & namespace::Ns::SANDBOX_NS_PID as u64 != 0
     }
 
     pub fn is_traced(&self) -> bool {
@@ -232,6 +247,7 @@ impl Plan {
             text += &format!("  {position:>4}  {step:<14}  {what}\n");
             match op.code {
                 Code::Enter => place = "memory of its own",
+                Code::Init if op.args.first() == Some(&1) => place = "a process of its own",
                 Code::Init => place = "a process of its own, under the init",
                 _ => {}
             }

@@ -10,6 +10,27 @@ use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
 const SFD_CLOEXEC: usize = 0o2_000_000;
 const CLONE_PIDFD: usize = 0x1000;
+const CLONE_PARENT: usize = 0x8000;
+
+/// Returns in a new process of the pid namespace that was joined (which setns gives to children alone), the host's own
+/// child like this one. The host takes its pidfd, then ends this process, which until then keeps the gate's place.
+pub fn replace(block: &Block) -> Result<isize, i32> {
+    meet::unregister();
+    let mut pidfd: i32 = -1;
+    let pid = sys::call(nr::CLONE, [CLONE_PARENT | CLONE_PIDFD | sys::SIGCHLD as usize, 0, &raw mut pidfd as usize, 0, 0, 0]);
+    if pid <= 0 {
+        meet::register(block);
+        return if pid < 0 { Err(-pid as i32) } else { Ok(0) };
+    }
+    block.clone_result.store(pid as u32, Release);
+    let host = block.slot(u64::from(block.host_pidfd_slot));
+    if run::send_fd(block.slot(u64::from(block.socket_slot)), pidfd).is_err() {
+        sys::call(nr::PIDFD_SEND_SIGNAL, [pidfd as usize, sys::SIGKILL as usize, 0, 0, 0, 0]);
+    }
+    let mut fds = [PollFd { fd: host, events: sys::POLLIN, revents: 0 }, PollFd { fd: pidfd, events: sys::POLLIN, revents: 0 }];
+    sys::poll(&mut fds, None);
+    sys::exit_group(run::DIED)
+}
 
 /// Returns in the program's process; the init itself never does.
 pub fn split(block: &Block) -> Result<isize, i32> {
@@ -23,18 +44,19 @@ pub fn split(block: &Block) -> Result<isize, i32> {
     }
     meet::unregister();
     // Nothing of the program's can read or trace its init, nor open what that still holds: from before there is one.
+    let dumpable = sys::prctl(sys::PR_GET_DUMPABLE, 0, 0);
     sys::prctl(sys::PR_SET_DUMPABLE, 0, 0);
     let mut pidfd: i32 = -1;
     let me = sys::call(nr::GETPID, [0; 6]);
     // A plain fork of this small program; the kernel returns twice, each time in memory of its own.
     let pid = sys::call(nr::CLONE, [CLONE_PIDFD | sys::SIGCHLD as usize, 0, &raw mut pidfd as usize, 0, 0, 0]);
     if pid < 0 {
-        sys::prctl(sys::PR_SET_DUMPABLE, 1, 0);
+        sys::prctl(sys::PR_SET_DUMPABLE, (dumpable == 1).into(), 0);
         meet::register(block);
         return Err(-pid as i32);
     }
     if pid == 0 {
-        sys::prctl(sys::PR_SET_DUMPABLE, 1, 0);
+        sys::prctl(sys::PR_SET_DUMPABLE, (dumpable == 1).into(), 0);
         meet::register(block);
         // The init is one thread: here the signal means its process.
         sys::prctl(sys::PR_SET_PDEATHSIG, sys::SIGKILL as usize, 0);

@@ -28,7 +28,8 @@ pub enum Code {
     Enter = 9,
     /// Call the host's function `args[0]` with `args[1]` (in a copy of the host's memory only).
     Callback = 10,
-    /// Stay behind as the init of what follows: the rest of the plan runs in a new process.
+    /// Stay behind as the init of what follows: the rest of the plan runs in a new process. Where `args[0]` is 1, that
+    /// one is the host's child itself, and nothing stays behind.
     Init = 11,
     /// execve of each of the block's paths, or of slot `args[0]`.
     Exec = 12,
@@ -143,6 +144,8 @@ pub mod gate {
     pub const TRACE: u32 = 4;
     /// The host maps the ids of the child's user namespace.
     pub const MAPS: u32 = 5;
+    /// The host takes the process in the joined pid namespace for its child, and ends the one it had.
+    pub const JOINED: u32 = 6;
     /// The host moves the child into its cgroup.
     pub const CGROUP: u32 = 10;
     /// The host writes the cgroup's limits that can kill.

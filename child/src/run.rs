@@ -77,6 +77,7 @@ fn run(block: &Block, position: u32, op: &Op) -> Done {
         Code::Speculation => force_off(first as usize),
         Code::Enter => enter(block, position, first, second),
         Code::Callback => callback(first, second),
+        Code::Init if first != 0 => init::replace(block),
         Code::Init => init::split(block),
         Code::Exec => Err(exec(block, first)),
         Code::Place => place(block.slot(first), second),

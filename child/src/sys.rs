@@ -43,6 +43,7 @@ pub const FD_CLOEXEC: usize = 1;
 pub const AT_EMPTY_PATH: usize = 0x1000;
 pub const CLOSE_RANGE_CLOEXEC: usize = 4;
 pub const PR_SET_PDEATHSIG: usize = 1;
+pub const PR_GET_DUMPABLE: usize = 3;
 pub const PR_SET_DUMPABLE: usize = 4;
 pub const PR_SET_NAME: usize = 15;
 pub const PR_SET_CHILD_SUBREAPER: usize = 36;

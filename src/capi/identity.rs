@@ -1,8 +1,9 @@
-//! Who the program is, and what it may: ids, groups, capabilities.
+//! Who the program is, where, and what it may: ids, groups, capabilities, names, clocks, namespaces to join.
 
 use crate::capi::cmd::{change, sandbox_cmd};
+use crate::capi::guard::text_for;
 use crate::error::{Error, Result};
-use std::ffi::c_int;
+use std::ffi::{c_char, c_int};
 
 /// Decides which capabilities the program has. Where this is not called it has none: effective, permitted, inheritable,
 /// bounding and ambient set are empty, for root too.
@@ -24,7 +25,8 @@ pub extern "C" fn sandbox_cmd_caps(cmd: *mut sandbox_cmd, keep: u64, ambient: u6
 
 /// Sets the program's user and group, as seen inside: real, effective and saved ids, changed together and read back.
 /// Supplementary groups go with them: unless sandbox_cmd_groups names some, there are none. Only where the kernel allows
-/// none to be set (an ordinary user's child without an id map of several lines) do the caller's own stay.
+/// none to be set (an ordinary user's child with its own id alone, or in a user namespace where setgroups is denied) do
+/// the caller's own stay.
 ///
 /// In a user namespace with no map given, these are what the caller's own ids are mapped to. Without one a change needs
 /// CAP_SETUID and CAP_SETGID. Until exec nobody without the host's rights can trace the child, whatever its user.
@@ -56,4 +58,50 @@ fn numbers<'a>(gids: *const u32, count: usize) -> Result<&'a [u32]> {
         // SAFETY: the caller's array, copied before this call returns.
         _ => Ok(unsafe { std::slice::from_raw_parts(gids, count) }),
     }
+}
+
+/// The host name in the child's uts namespace, its own or a joined one (sethostname).
+///
+/// @param name  At most 64 bytes. Copied.
+/// @return 0; -ENAMETOOLONG; -EFAULT: NULL. Without such a namespace the spawn fails with -EINVAL, stage
+///         SANDBOX_STAGE_HOSTNAME.
+#[unsafe(no_mangle)]
+pub extern "C" fn sandbox_cmd_hostname(cmd: *mut sandbox_cmd, name: *const c_char) -> c_int {
+    // SAFETY: the caller's string.
+    change(cmd, |cmd| cmd.uts_name(0, unsafe { text_for(name, "the host name") }?))
+}
+
+/// The same for the NIS domain name (setdomainname).
+#[unsafe(no_mangle)]
+pub extern "C" fn sandbox_cmd_domainname(cmd: *mut sandbox_cmd, name: *const c_char) -> c_int {
+    // SAFETY: the caller's string.
+    change(cmd, |cmd| cmd.uts_name(1, unsafe { text_for(name, "the domain name") }?))
+}
+
+/// Sets how far a clock of the child's own time namespace (SANDBOX_NS_TIME) is ahead of the host's; set again, the last
+/// counts.
+///
+/// @param clock        CLOCK_MONOTONIC (1) or CLOCK_BOOTTIME (7).
+/// @param seconds      May be negative, as long as the clock stays above 0 (else the spawn fails with -ERANGE).
+/// @param nanoseconds  0 to 999999999, added to that.
+/// @return 0; -EINVAL: another clock, or too many nanoseconds; -EFAULT: NULL.
+#[unsafe(no_mangle)]
+pub extern "C" fn sandbox_cmd_time_offset(cmd: *mut sandbox_cmd, clock: u32, seconds: i64, nanoseconds: u32) -> c_int {
+    change(cmd, |cmd| cmd.time_offset(clock, seconds, nanoseconds))
+}
+
+/// Has the child enter a namespace that exists (setns), one of each kind at most, the user namespace first. Its
+/// processes can't trace the child before exec; after it they can do what the kernel lets them. With a user namespace
+/// the child keeps the caller's ids, which it may not map: see sandbox_cmd_user. A joined pid namespace's child is
+/// still the caller's own: handle, pid, pidfd and status are the program's.
+///
+/// Without a user namespace among them this needs CAP_SYS_ADMIN. A failed entry is stage SANDBOX_STAGE_CLONE.
+///
+/// @param namespace_fd  As opened from /proc/PID/ns. Duplicated.
+/// @return 0; -EINVAL: no namespace, or the second of its kind; -EBADF; -EFAULT: NULL. The spawn fails with -EINVAL
+///         where the same kind is unshared, where anything is unshared beside a user namespace, with pre_exec but
+///         without SANDBOX_OPT_INIT, or with on_ready and a pid namespace.
+#[unsafe(no_mangle)]
+pub extern "C" fn sandbox_cmd_join(cmd: *mut sandbox_cmd, namespace_fd: c_int) -> c_int {
+    change(cmd, |cmd| cmd.join(namespace_fd))
 }

@@ -75,8 +75,8 @@ pub fn change(cmd: &Cmd, plan: &mut Builder) -> Result<()> {
     if !changes {
         flags |= identity::VERIFY_ONLY;
     }
-    // None were asked for, and none may be set: those of a host that keeps its own ids, or in its user namespace.
-    if groups.is_none() && (!changes || cmd.has(Ns::SANDBOX_NS_USER)) {
+    // None were asked for, and none may be set: those of a host that keeps its own ids, or in a user namespace.
+    if groups.is_none() && (!changes || cmd.has(Ns::SANDBOX_NS_USER) || cmd.joined.has(Ns::SANDBOX_NS_USER)) {
         flags |= identity::GROUPS_MAY_STAY;
     }
     let list = groups.as_deref().unwrap_or_default();

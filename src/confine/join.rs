@@ -1,19 +1,111 @@
-//! Namespaces that exist already, entered by fd.
+//! Namespaces that exist already, entered by fd. Others live in them, hostile ones perhaps: the child enters from memory
+//! that holds nothing of the host's and is not dumpable, so that none of them can attach to it before its exec
+//! (CVE-2016-9962, CVE-2020-5291).
 
 use crate::cmd::Cmd;
-use crate::error::Result;
-use crate::plan::Builder;
+use crate::confine::init;
+use crate::confine::namespace::{self, Ns};
+use crate::error::{Error, Result, Stage};
+use crate::plan::{Arg, Builder, Source};
+use nix::errno::Errno;
+use sandbox_child::plan::{Code, gate};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::sync::Arc;
 
-/// What the caller asked for.
+const STAGE: Stage = Stage::SANDBOX_STAGE_CLONE;
+
+/// What the caller asked for: each with its kind, CLONE_NEW*, and its place in the caller's order.
 #[derive(Clone, Debug, Default)]
-pub struct Joined {}
+pub struct Joined(Vec<(u64, Arc<OwnedFd>)>);
+
+/// The user namespace first: the others are its own, and entering them needs the capabilities in it. The mount
+/// namespace last: what came with the host's root is gone with it.
+const IN_TURN: [Ns; 8] = [
+    Ns::SANDBOX_NS_USER,
+    Ns::SANDBOX_NS_CGROUP,
+    Ns::SANDBOX_NS_IPC,
+    Ns::SANDBOX_NS_UTS,
+    Ns::SANDBOX_NS_NET,
+    Ns::SANDBOX_NS_TIME,
+    Ns::SANDBOX_NS_PID,
+    Ns::SANDBOX_NS_MOUNT,
+];
 
 impl Joined {
     pub fn is_empty(&self) -> bool {
-        true
+        self.0.is_empty()
+    }
+
+    pub fn has(&self, kind: Ns) -> bool {
+        self.kinds() & kind as u64 != 0
+    }
+
+    pub fn kinds(&self) -> u64 {
+        self.0.iter().fold(0, |kinds, (kind, _)| kinds | kind)
     }
 }
 
-pub fn enter(_: &Cmd, _: &mut Builder) -> Result<()> {
+fn refused(index: usize, what: impl AsRef<str>) -> Error {
+    Error::new(STAGE, index + 2, libc::EINVAL, what)
+}
+
+impl Cmd {
+    pub fn join(&mut self, fd: RawFd) -> Result<()> {
+        const NS_GET_NSTYPE: u64 = 0xb703;
+        let index = self.joined.0.len();
+        // SAFETY: a request without an argument.
+        let kind = unsafe { libc::ioctl(fd, NS_GET_NSTYPE as _) };
+        if kind < 0 && Errno::last() == Errno::EBADF {
+            return Err(Error::new(STAGE, index + 2, libc::EBADF, format!("fd {fd} to join")));
+        }
+        let Some(kind) = u64::try_from(kind).ok().filter(|kind| IN_TURN.iter().any(|known| *known as u64 == *kind)) else {
+            return Err(refused(index, format!("fd {fd} to join is not a namespace")));
+        };
+        if self.joined.0.iter().any(|(other, _)| *other == kind) {
+            return Err(refused(index, format!("a second {} namespace to join", namespace::names(kind))));
+        }
+        let fd = crate::fd::duplicate(fd, 3).map_err(|errno| Error::new(STAGE, index + 2, errno as i32, format!("fd {fd} to join")))?;
+        self.joined.0.push((kind, Arc::new(fd)));
+        Ok(())
+    }
+}
+
+/// What can't go together.
+pub fn check(cmd: &Cmd) -> Result<()> {
+    if cmd.joined.is_empty() {
+        return Ok(());
+    }
+    if let Some((index, (kind, _))) = cmd.joined.0.iter().enumerate().find(|(_, (kind, _))| cmd.namespaces & kind != 0) {
+        return Err(refused(index, format!("both a new {} namespace and one to join", namespace::names(*kind))));
+    }
+    if cmd.joined.has(Ns::SANDBOX_NS_USER) && cmd.namespaces != 0 {
+        return Err(refused(0, "new namespaces beside a user namespace to join, whose they would not be"));
+    }
+    if cmd.pre_exec.is_some() && !init::is_asked(cmd) {
+        return Err(refused(0, "pre_exec with a namespace to join: a copy of the host's memory would enter it").hint("INIT allows it"));
+    }
+    if cmd.on_ready.is_some() && cmd.joined.has(Ns::SANDBOX_NS_PID) {
+        return Err(refused(0, "on_ready with a pid namespace to join: the process held there is not yet the program's"));
+    }
+    Ok(())
+}
+
+pub fn enter(cmd: &Cmd, plan: &mut Builder) -> Result<()> {
+    if cmd.joined.is_empty() {
+        return Ok(());
+    }
+    let args = [libc::PR_SET_DUMPABLE as u64, 0].map(Arg::Value);
+    plan.call(STAGE, 2, libc::SYS_prctl, &args, "closed to tracers until exec");
+    for kind in IN_TURN {
+        let Some((index, (_, fd))) = cmd.joined.0.iter().enumerate().find(|(_, (joined, _))| *joined == kind as u64) else { continue };
+        let slot = plan.slot(Source::Command(fd.as_raw_fd()))?;
+        plan.call(STAGE, index + 2, libc::SYS_setns, &[Arg::Slot(slot), Arg::Value(kind as u64)], format!("join the {} namespace", namespace::names(kind as u64)));
+    }
+    if cmd.joined.has(Ns::SANDBOX_NS_PID) {
+        plan.slot(Source::Host)?;
+        plan.slot(Source::Handoff)?;
+        plan.op(STAGE, 2, Code::Init, [1, 0, 0], "the program gets a process in the joined pid namespace");
+        plan.op(STAGE, 2, Code::Gate, [gate::JOINED.into(), 0, 0], "held at the gate while the host takes it for its child");
+    }
     Ok(())
 }

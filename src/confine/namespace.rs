@@ -2,9 +2,11 @@
 //! host while the child stands at a gate.
 
 use crate::cmd::Cmd;
-use crate::error::{Error, Result, Stage};
+use crate::error::{Error, Result, Stage, quoted};
+use crate::options::Opt;
 use crate::plan::{Arg, Builder, Source};
 use sandbox_child::plan::{Code, gate};
+use std::ffi::CStr;
 use std::io::ErrorKind;
 use std::path::Path;
 
@@ -44,7 +46,19 @@ pub struct Map {
     pub count: u32,
 }
 
+const TIME: Stage = Stage::SANDBOX_STAGE_CLONE;
+
 impl Cmd {
+    pub fn time_offset(&mut self, clock: u32, seconds: i64, nanoseconds: u32) -> Result<()> {
+        if !matches!(clock, 1 | 7) || nanoseconds > 999_999_999 {
+            return Err(Error::new(TIME, 1, libc::EINVAL, format!("offset of {seconds} s, {nanoseconds} ns of clock {clock}"))
+                .hint("CLOCK_MONOTONIC and CLOCK_BOOTTIME have one"));
+        }
+        self.time_offsets.retain(|(other, ..)| *other != clock);
+        self.time_offsets.push((clock, seconds, nanoseconds));
+        Ok(())
+    }
+
     pub fn has(&self, namespace: Ns) -> bool {
         self.namespaces & namespace as u64 != 0
     }
@@ -88,11 +102,42 @@ pub fn map(cmd: &Cmd, plan: &mut Builder) -> Result<()> {
     Ok(())
 }
 
-/// Takes effect at exec.
+/// Takes effect at exec. The offsets are closed to change once a process lives by them.
 pub fn time(cmd: &Cmd, plan: &mut Builder) -> Result<()> {
     if cmd.has(Ns::SANDBOX_NS_TIME) {
-        plan.call(Stage::SANDBOX_STAGE_CLONE, 1, libc::SYS_unshare, &[Arg::Value(Ns::SANDBOX_NS_TIME as u64)], "a time namespace");
+        plan.call(TIME, 1, libc::SYS_unshare, &[Arg::Value(Ns::SANDBOX_NS_TIME as u64)], "a time namespace");
+        let lines: String = cmd.time_offsets.iter().map(|(clock, seconds, nanoseconds)| format!("{clock} {seconds} {nanoseconds}\n")).collect();
+        if !lines.is_empty() {
+            write_file(plan, TIME, c"/proc/self/timens_offsets", &lines)?;
+        }
+    } else if !cmd.time_offsets.is_empty() {
+        return Err(Error::new(TIME, 1, libc::EINVAL, "clock offsets without a time namespace of its own"));
     }
+    Ok(())
+}
+
+/// No user namespace in this one, for whoever lacks CAP_SYS_RESOURCE in it to raise the limit again.
+pub fn close(cmd: &Cmd, plan: &mut Builder) -> Result<()> {
+    if !cmd.options.is_on(Opt::SANDBOX_OPT_DISABLE_USERNS) {
+        return Ok(());
+    }
+    if !cmd.has(Ns::SANDBOX_NS_USER) {
+        return Err(Error::new(Stage::SANDBOX_STAGE_USERNS, 1, libc::EINVAL, "DISABLE_USERNS without a user namespace of its own"));
+    }
+    write_file(plan, Stage::SANDBOX_STAGE_USERNS, c"/proc/sys/user/max_user_namespaces", "0\n")
+}
+
+/// By the host's /proc, which the child's root may lack.
+fn write_file(plan: &mut Builder, stage: Stage, path: &CStr, text: &str) -> Result<()> {
+    let at = plan.string(path);
+    let data = plan.data(text.as_bytes());
+    let slot = plan.slot(Source::Op)?;
+    let args = [(libc::AT_FDCWD as i64).into(), Arg::Data(at), Arg::Value((libc::O_WRONLY | libc::O_CLOEXEC) as u64)];
+    plan.call(stage, 1, libc::SYS_openat, &args, format!("open {}", quoted(path))).out = slot;
+    let args = [Arg::Slot(slot), Arg::Data(data), Arg::Value(text.len() as u64)];
+    plan.call(stage, 1, libc::SYS_write, &args, format!("write {:?} to {}", text.trim_end(), quoted(path)));
+    plan.call(stage, 1, libc::SYS_close, &[Arg::Slot(slot)], "close it");
+    plan.op(stage, 1, Code::Forget, [slot.into(), 0, 0], "forget it");
     Ok(())
 }
 
