@@ -1535,7 +1535,8 @@ int sandbox_cmd_caps(struct sandbox_cmd *cmd,
 /**
  * Sets the program's user and group, as seen inside: real, effective and saved ids, changed together and read back.
  * Supplementary groups go with them: unless sandbox_cmd_groups names some, there are none. Only where the kernel allows
- * none to be set (an ordinary user's child without an id map of several lines) do the caller's own stay.
+ * none to be set (an ordinary user's child with its own id alone, or in a user namespace where setgroups is denied) do
+ * the caller's own stay.
  *
  * In a user namespace with no map given, these are what the caller's own ids are mapped to. Without one a change needs
  * CAP_SETUID and CAP_SETGID. Until exec nobody without the host's rights can trace the child, whatever its user.

@@ -78,7 +78,7 @@ pub fn spawn_with(cmd: &Cmd, plan: Arc<Plan>, at_gate: AtGate) -> Result<Child> 
         Ok(is_under_way) => is_under_way,
         Err(error) => {
             end(pid, pidfd.as_raw_fd());
-            launch.end_unadopted(&pidfd);
+            launch.end_unadopted();
             return Err(error);
         }
     };
@@ -147,7 +147,7 @@ impl Launch {
                 Source::Host => streams.host_pidfd()?,
                 Source::Trampoline => streams.keep(trampoline::program()?),
                 Source::Memory => memory.insert(trampoline::memory(length)?).as_raw_fd(),
-                Source::Handoff if plan.has_init || sends_listener || plan.joins_pid() => {
+                Source::Handoff if plan.has_init || sends_listener => {
                     let (host, child) = handoff::socket()?;
                     socket = Some(host);
                     streams.keep(child)
@@ -374,23 +374,34 @@ impl Launch {
         (self.has_left() || fd::has_ended(pidfd.as_raw_fd())).then(|| self.outcome(pidfd))
     }
 
-    /// The process in the joined pid namespace takes the place of the one that entered it, which has done its part.
+    /// The process in the joined pid namespace takes the place of the one that entered it, which has done its part. It
+    /// stands at the gate and is this process's child: its number is its own.
     fn adopt(&mut self, pid: &mut libc::pid_t, pidfd: &mut OwnedFd) -> Result<()> {
-        let socket = self.socket.as_ref().ok_or_else(|| Error::setup(libc::EBADF, "no socket for the joined process"))?;
-        let program = handoff::receive(socket, pidfd.as_raw_fd())?;
+        let joined = self.block().joined_pid.load(Acquire).cast_signed();
+        // SAFETY: no pointers.
+        let program = unsafe { libc::syscall(libc::SYS_pidfd_open, joined, 0) };
+        let program = fd::owned(RawFd::try_from(program).unwrap_or(-1))
+            .map_err(|errno| Error::new(Stage::SANDBOX_STAGE_CLONE, 2, errno as i32, "pidfd_open of the process in the joined pid namespace"))?;
         end(*pid, pidfd.as_raw_fd());
-        *pid = self.place.block().clone_result.load(Acquire).cast_signed();
-        *pidfd = program;
+        (*pid, *pidfd) = (joined, program);
         self.is_adopted = true;
         Ok(())
     }
 
     /// After a failure: such a process may be there, and is a child of the host's like the one that made it.
-    fn end_unadopted(&self, pidfd: &OwnedFd) {
-        if let Some(socket) = self.socket.as_ref().filter(|_| self.plan.joins_pid() && !self.is_adopted)
-            && let Ok(program) = handoff::receive(socket, pidfd.as_raw_fd())
-        {
-            end(0, program.as_raw_fd());
+    fn end_unadopted(&self) {
+        let joined = self.block().joined_pid.load(Acquire);
+        if joined == 0 || self.is_adopted {
+            return;
+        }
+        self.block().state.store(state::GIVEN_UP, Release);
+        futex_wake(&self.block().phase);
+        loop {
+            // SAFETY: waitid may be given no siginfo.
+            let reaped = unsafe { libc::waitid(libc::P_PID, joined, ptr::null_mut(), libc::WEXITED | libc::__WALL) };
+            if reaped == 0 || Errno::last() != Errno::EINTR {
+                return;
+            }
         }
     }
 

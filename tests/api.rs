@@ -238,7 +238,7 @@ fn numbers(t: &mut Table) {
     for option in [0, 26, 27, 100, 0x7fff_ffff, 0x8000_0001, u32::MAX] {
         name!(t, setter, sandbox_cmd_set, &format!("option {option}"), EINVAL, |cmd| sandbox_cmd_set(cmd, option, 1));
     }
-    for option in 1..=25 {
+    for option in (1..=25).chain([40]) {
         for value in [0, 1, 2, 64, 65, 0o777, 1 << 31, 1 << 32, 1 << 63, u64::MAX, u64::MAX - 1000] {
             // Which values it takes stands in tests/header.rs: here it must answer one or the other, and latch.
             let fresh = sandbox_cmd_new(c"/bin/true".as_ptr());
@@ -315,6 +315,26 @@ fn identity(t: &mut Table) {
     for (count, null_gives, expected) in [(0, 0, 0), (1, EFAULT, 0), (65_536, EFAULT, 0), (65_537, EFAULT, EINVAL), (usize::MAX, EFAULT, EINVAL)] {
         name!(t, setter, sandbox_cmd_groups, &format!("{count} groups"), expected, |cmd| sandbox_cmd_groups(cmd, groups.as_ptr(), count));
         name!(t, setter, sandbox_cmd_groups, &format!("NULL, {count} groups"), null_gives, |cmd| sandbox_cmd_groups(cmd, null(), count));
+    }
+    name!(t, row, sandbox_cmd_join, "no command", EFAULT, || sandbox_cmd_join(null_mut(), 0).into());
+    for number in [-1000, -1, 0, 1, 65_536, i32::MAX] {
+        let is_open = unsafe { libc::fcntl(number, libc::F_GETFD) >= 0 }; // SAFETY: a number
+        name!(t, setter, sandbox_cmd_join, &format!("fd {number}"), if is_open { EINVAL } else { EBADF }, |cmd| sandbox_cmd_join(cmd, number));
+    }
+    let uts = File::open("/proc/self/ns/uts").unwrap();
+    name!(t, setter, sandbox_cmd_join, "once", 0, |cmd| sandbox_cmd_join(cmd, uts.as_raw_fd()));
+    name!(t, setter, sandbox_cmd_join, "twice", EINVAL, |cmd| sandbox_cmd_join(cmd, uts.as_raw_fd()) + sandbox_cmd_join(cmd, uts.as_raw_fd()));
+    name!(t, row, sandbox_cmd_time_offset, "no command", EFAULT, || sandbox_cmd_time_offset(null_mut(), 1, 0, 0).into());
+    for (clock, seconds, nanoseconds, expected) in [(1, i64::MIN, 0, 0), (7, i64::MAX, 999_999_999, 0), (7, 0, 1_000_000_000, EINVAL), (0, 0, 0, EINVAL), (u32::MAX, 0, 0, EINVAL)] {
+        name!(t, setter, sandbox_cmd_time_offset, &format!("{clock} {seconds} {nanoseconds}"), expected, |cmd| sandbox_cmd_time_offset(cmd, clock, seconds, nanoseconds));
+    }
+    type Name = extern "C" fn(*mut sandbox_cmd, *const c_char) -> c_int;
+    for (function, setter) in [("sandbox_cmd_hostname", sandbox_cmd_hostname as Name), ("sandbox_cmd_domainname", sandbox_cmd_domainname)] {
+        t.row(function, "no command", EFAULT, &|| setter(null_mut(), c"a".as_ptr()).into());
+        t.setter(function, "NULL", EFAULT, &|cmd| setter(cmd, null()));
+        for (case, text) in strings() {
+            t.setter(function, case, if text.count_bytes() > 64 { ENAMETOOLONG } else { 0 }, &|cmd| setter(cmd, text.as_ptr()));
+        }
     }
     name!(t, setter, sandbox_cmd_groups, "no id", EINVAL, |cmd| sandbox_cmd_groups(cmd, [1, u32::MAX].as_ptr(), 2));
 }

@@ -11,24 +11,21 @@ use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 const SFD_CLOEXEC: usize = 0o2_000_000;
 const CLONE_PIDFD: usize = 0x1000;
 const CLONE_PARENT: usize = 0x8000;
+const CLONE_PARENT_SETTID: usize = 0x10_0000;
 
 /// Returns in a new process of the pid namespace that was joined (which setns gives to children alone), the host's own
-/// child like this one. The host takes its pidfd, then ends this process, which until then keeps the gate's place.
+/// child like this one. The host then ends this process, which keeps nothing but its place.
 pub fn replace(block: &Block) -> Result<isize, i32> {
     meet::unregister();
-    let mut pidfd: i32 = -1;
-    let pid = sys::call(nr::CLONE, [CLONE_PARENT | CLONE_PIDFD | sys::SIGCHLD as usize, 0, &raw mut pidfd as usize, 0, 0, 0]);
+    // The kernel writes the number before there is a process that could fail.
+    let flags = CLONE_PARENT | CLONE_PARENT_SETTID | sys::SIGCHLD as usize;
+    let pid = sys::call(nr::CLONE, [flags, 0, block.joined_pid.as_ptr() as usize, 0, 0, 0]);
     if pid <= 0 {
         meet::register(block);
         return if pid < 0 { Err(-pid as i32) } else { Ok(0) };
     }
-    block.clone_result.store(pid as u32, Release);
     let host = block.slot(u64::from(block.host_pidfd_slot));
-    if run::send_fd(block.slot(u64::from(block.socket_slot)), pidfd).is_err() {
-        sys::call(nr::PIDFD_SEND_SIGNAL, [pidfd as usize, sys::SIGKILL as usize, 0, 0, 0, 0]);
-    }
-    let mut fds = [PollFd { fd: host, events: sys::POLLIN, revents: 0 }, PollFd { fd: pidfd, events: sys::POLLIN, revents: 0 }];
-    sys::poll(&mut fds, None);
+    sys::poll(&mut [PollFd { fd: host, events: sys::POLLIN, revents: 0 }], None);
     sys::exit_group(run::DIED)
 }
 

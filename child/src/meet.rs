@@ -8,7 +8,7 @@
 //! An answer is a compare-and-exchange, so it can't undo what the kernel wrote.
 
 use crate::arch::nr;
-use crate::plan::{Block, Robust, gate};
+use crate::plan::{Block, Robust, gate, state};
 use crate::run;
 use crate::sys;
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
@@ -32,7 +32,7 @@ pub fn arrive(block: &Block, gate: u32) {
     let patience = (gate != gate::LISTENER).then_some(&moment);
     while block.phase.load(Acquire) == waiting {
         sys::futex_wait(&block.phase, waiting, patience);
-        if patience.is_some() && block.phase.load(Acquire) == waiting && run::parent_is_gone(block) {
+        if patience.is_some() && block.phase.load(Acquire) == waiting && (run::parent_is_gone(block) || block.state.load(Acquire) == state::GIVEN_UP) {
             sys::exit_group(run::DIED);
         }
     }

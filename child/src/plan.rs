@@ -159,6 +159,8 @@ pub mod state {
     pub const FAILED: u32 = 1;
     /// Between the host's memory and the trampoline's.
     pub const ENTERING: u32 = 2;
+    /// The host has given the spawn up: who waits at its gate ends.
+    pub const GIVEN_UP: u32 = 3;
 }
 
 /// Where the trampoline maps the block: known beforehand, so that filters can name addresses in it.
@@ -219,6 +221,8 @@ pub struct Block {
     pub socket_slot: u32,
     /// 1 where the clone did not enter the child's cgroup.
     pub outside_cgroup: AtomicU32,
+    /// The process in the joined pid namespace, as the host sees it; 0: not yet.
+    pub joined_pid: AtomicU32,
     pub robust: Robust,
 }
 

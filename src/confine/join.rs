@@ -103,7 +103,6 @@ pub fn enter(cmd: &Cmd, plan: &mut Builder) -> Result<()> {
     }
     if cmd.joined.has(Ns::SANDBOX_NS_PID) {
         plan.slot(Source::Host)?;
-        plan.slot(Source::Handoff)?;
         plan.op(STAGE, 2, Code::Init, [1, 0, 0], "the program gets a process in the joined pid namespace");
         plan.op(STAGE, 2, Code::Gate, [gate::JOINED.into(), 0, 0], "held at the gate while the host takes it for its child");
     }

@@ -7,7 +7,7 @@ use sandbox_spawn::capi::child::{sandbox_child as Child, *};
 use sandbox_spawn::capi::cgroup::{sandbox_cmd_cgroup, sandbox_cmd_cgroup_set};
 use sandbox_spawn::capi::cmd::*;
 use sandbox_spawn::capi::error::sandbox_error;
-use sandbox_spawn::capi::identity::{sandbox_cmd_caps, sandbox_cmd_groups, sandbox_cmd_user};
+use sandbox_spawn::capi::identity::*;
 use sandbox_spawn::capi::filter::{sandbox_cmd_filter, sandbox_cmd_ptrace, sandbox_filter_free, sandbox_filter_new, sandbox_filter_rule};
 use sandbox_spawn::capi::landlock::*;
 use sandbox_spawn::capi::sandbox_option::{self, *};
@@ -291,6 +291,14 @@ impl Drop for Wish {
     }
 }
 
+/// The host's own: who may not enter those enters none.
+fn joined(wish: &mut Wish, kinds: &[&str]) {
+    for kind in kinds.iter().filter(|_| is_root()) {
+        let namespace = File::open(format!("/proc/self/ns/{kind}")).unwrap();
+        assert_eq!(sandbox_cmd_join(wish.cmd, namespace.as_raw_fd()), 0);
+    }
+}
+
 type Write = fn(&mut Wish);
 
 /// Commands that together hold every op, every option, every kind of stream. `Wish::new` gives each its program.
@@ -365,8 +373,19 @@ pub const COMMANDS: &[(&str, Write)] = &[
     ("filters and pre_exec", |wish| {
         wish.filter(SANDBOX_ACT_NOTIFY).pre_exec();
     }),
+    ("joined namespaces", |wish| joined(wish, &["uts", "ipc"])),
+    ("joined namespaces, one of pids, a filter", |wish| {
+        joined(wish.filter(SANDBOX_ACT_NOTIFY), &["pid", "net"]);
+    }),
+    ("joined namespaces, one of pids, and an init", |wish| {
+        joined(wish.on(&[SANDBOX_OPT_INIT]).set(SANDBOX_OPT_OOM_SCORE_ADJ, 500), &["uts", "pid"]);
+    }),
     ("namespaces", |wish| {
         assert_eq!(sandbox_cmd_unshare(wish.cmd, ALL_NAMESPACES), 0);
+        assert_eq!(sandbox_cmd_hostname(wish.cmd, c"a-name".as_ptr()), 0);
+        assert_eq!(sandbox_cmd_domainname(wish.cmd, c"a-domain".as_ptr()), 0);
+        assert_eq!(sandbox_cmd_time_offset(wish.cmd, 1, 5, 6), 0);
+        wish.on(&[SANDBOX_OPT_DISABLE_USERNS]);
         wish.on(&[SANDBOX_OPT_LOOPBACK]).on_ready();
     }),
     ("namespaces, init and a filter", |wish| {
