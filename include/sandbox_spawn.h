@@ -41,6 +41,8 @@
 
 
 
+
+
 /**
  * The steps of a spawn. An error names the one it happened in.
  */
@@ -307,6 +309,14 @@ typedef enum sandbox_left_out {
      * Which rights and scopes: see landlock_fs_left_out and those that follow it.
      */
     SANDBOX_LEFT_OUT_LANDLOCK = 256,
+    /**
+     * The source of a bind with SANDBOX_MOUNT_OPTIONAL was not there.
+     */
+    SANDBOX_LEFT_OUT_MOUNT = 1048576,
+    /**
+     * What sandbox_cmd_mask was to cover was not there.
+     */
+    SANDBOX_LEFT_OUT_MASK = 2097152,
 } sandbox_left_out;
 
 /**
@@ -362,7 +372,8 @@ typedef enum sandbox_cause {
      */
     SANDBOX_CAUSE_FILTER = 1,
     /**
-     * It was killed for the memory limit of its cgroup.
+     * It was killed (SIGKILL, not by its handle) and the kernel killed for memory in its cgroup (memory.events). Where
+     * only its descendants were, `oom_kills` alone tells.
      */
     SANDBOX_CAUSE_MEMORY = 2,
     /**
@@ -481,9 +492,76 @@ typedef enum sandbox_ns {
 } sandbox_ns;
 
 /**
+ * How a mount differs from the default: read-only, no set-user-ID programs, no devices; bits to add up.
+ */
+typedef enum sandbox_mount {
+    /**
+     * Writable, as far as the host's own mount of it is.
+     */
+    SANDBOX_MOUNT_RW = 1,
+    /**
+     * No program on it can be executed (noexec).
+     */
+    SANDBOX_MOUNT_EXEC_OFF = 2,
+    /**
+     * Where the source is not there, the mount is left out, and sandbox_status.left_out says so.
+     */
+    SANDBOX_MOUNT_OPTIONAL = 4,
+    /**
+     * Device files work.
+     */
+    SANDBOX_MOUNT_DEV = 8,
+    /**
+     * The set-user-ID bit and file capabilities count.
+     */
+    SANDBOX_MOUNT_SUID = 16,
+    /**
+     * Without what is mounted below the source. In a user namespace the kernel allows that only where nothing is.
+     */
+    SANDBOX_MOUNT_NON_RECURSIVE = 32,
+    /**
+     * No symlink on it is followed (Linux 5.14).
+     */
+    SANDBOX_MOUNT_NOSYMFOLLOW = 64,
+    /**
+     * Reading leaves the access times alone.
+     */
+    SANDBOX_MOUNT_NOATIME = 128,
+} sandbox_mount;
+
+/**
+ * What a mount of proc shows; bits to add up, at most one of the first three.
+ */
+typedef enum sandbox_proc {
+    /**
+     * What is in other users' /proc/PID can't be read (hidepid=noaccess).
+     */
+    SANDBOX_PROC_NOACCESS = 1,
+    /**
+     * Other users' /proc/PID can't be seen (hidepid=invisible).
+     */
+    SANDBOX_PROC_INVISIBLE = 2,
+    /**
+     * Nor can any that the reader may not trace (hidepid=ptraceable, Linux 5.8).
+     */
+    SANDBOX_PROC_PTRACEABLE = 4,
+    /**
+     * Nothing but the processes (subset=pid, Linux 5.8).
+     */
+    SANDBOX_PROC_SUBSET_PID = 8,
+    /**
+     * Writable: what a process may set about itself it can.
+     */
+    SANDBOX_PROC_RW = 16,
+} sandbox_proc;
+
+/**
  * What a Landlock rule grants below a path: the kernel's values (LANDLOCK_ACCESS_FS_*).
  */
 typedef enum sandbox_landlock_fs {
+    /**
+     * To execute a file, together with READ_FILE.
+     */
     SANDBOX_LANDLOCK_EXECUTE = 1,
     /**
      * To open a file for writing.
@@ -572,6 +650,27 @@ typedef enum sandbox_landlock_log {
      */
     SANDBOX_LANDLOCK_LOG_SUBDOMAINS_OFF = 4,
 } sandbox_landlock_log;
+
+/**
+ * Ready-made confinements, for sandbox_cmd_preset.
+ */
+typedef enum sandbox_preset {
+    /**
+     * A computation: no network, no files but the system's programs and libraries, 256 processes, 64 MiB in /tmp.
+     */
+    SANDBOX_PRESET_COMPUTE = 1,
+    /**
+     * A build: the same with a loopback, names of users and groups, 4096 processes, 1 GiB in /tmp. Inputs are bound
+     * read-only, the directory for the results with SANDBOX_MOUNT_RW.
+     */
+    SANDBOX_PRESET_BUILD = 2,
+    /**
+     * A client: the host's network, with what it takes to resolve names and to check certificates, 1024 processes,
+     * 256 MiB in /tmp. The host's abstract unix sockets are out of reach (Landlock, Linux 6.12: older kernels refuse,
+     * unless SANDBOX_OPT_ALLOW_LESS_LANDLOCK is set).
+     */
+    SANDBOX_PRESET_NETWORK = 3,
+} sandbox_preset;
 
 /**
  * Bits of sandbox_run_options.flags.
@@ -677,7 +776,7 @@ typedef struct sandbox_fds {
      */
     int32_t pty_fd;
     /**
-     * The directory of its cgroup.
+     * The directory of its cgroup: a leaf that is removed when the handle is freed.
      */
     int32_t cgroup_fd;
 } sandbox_fds;
@@ -707,7 +806,8 @@ typedef struct sandbox_status {
      */
     int64_t syscall;
     /**
-     * CPU time in user mode, in microseconds, with that of its reaped children; 0 where another reaped it.
+     * CPU time in user mode, in microseconds: of all of its cgroup, where it has one of its own (cpu.stat); else with
+     * that of its reaped children, and 0 where another reaped it.
      */
     uint64_t user_time_us;
     /**
@@ -719,7 +819,8 @@ typedef struct sandbox_status {
      */
     uint64_t wall_time_us;
     /**
-     * The most memory its cgroup held, in bytes; 0 where it has none of its own.
+     * The most memory its cgroup held, in bytes (memory.peak, Linux 5.19); 0 where it has none of its own, or that has
+     * no memory controller.
      */
     uint64_t peak_memory_bytes;
     /**
@@ -736,6 +837,14 @@ typedef struct sandbox_status {
      */
     uint64_t landlock_scope_left_out;
     uint64_t landlock_log_left_out;
+    /**
+     * The most processes and threads at once in its cgroup (pids.peak, Linux 6.1); 0 where unknown, likewise.
+     */
+    uint64_t pids_peak;
+    /**
+     * How many processes of its cgroup the kernel has killed for memory (memory.events), until its end was noticed.
+     */
+    uint64_t oom_kills;
 } sandbox_status;
 
 /**
@@ -938,6 +1047,68 @@ extern "C" {
 #endif // __cplusplus
 
 /**
+ * Gives each child a fresh cgroup of its own (version 2): a leaf below `parent`, which the child enters as it is made
+ * (CLONE_INTO_CGROUP), and which is removed, with all that still runs in it, when the child's handle is freed. Its
+ * status then tells of all of the group: CPU times, and with the memory and pids controllers peak_memory_bytes,
+ * oom_kills and pids_peak (they are enabled in the parent's cgroup.subtree_control where that is allowed). With
+ * SANDBOX_NS_CGROUP the leaf is the root that the child sees.
+ *
+ * A leaf whose host died is removed by the next spawn below the same parent, of any process: what still runs in it is
+ * killed first, unless SANDBOX_OPT_DEATH_SIGNAL is 0 or the child was detached.
+ *
+ * @param parent  A directory of a cgroup2 file system, the caller's to write in. Copied; opened at the first spawn.
+ *                NULL: SANDBOX_CGROUP in the environment; else this process's own cgroup, or the nearest above it, that
+ *                is the user's to write in and can give the controllers that sandbox_cmd_cgroup_set asks for. A cgroup
+ *                that holds processes itself can give none: start the host by
+ *                "systemd-run --user --scope -p Delegate=yes", or in a container move its processes one level down.
+ * @return 0; -EFAULT: `cmd` is NULL; -ENOENT: an empty path; -ENAMETOOLONG. sandbox_spawn fails at SANDBOX_STAGE_CGROUP:
+ *         -ENOENT, -ENOTDIR, -EINVAL: no such cgroup; -EACCES, -EROFS: not to be written; -EAGAIN: the parent's
+ *         cgroup.max.descendants or cgroup.max.depth.
+ */
+int sandbox_cmd_cgroup(struct sandbox_cmd *cmd,
+                       const char *parent);
+
+/**
+ * Writes a file of the child's cgroup, in the order of the calls: "pids.max" "64", "memory.max" "67108864",
+ * "cpu.max" "50000 100000", "io.max" "8:0 wbps=1048576" (again for another device). Alone it asks for a cgroup as
+ * sandbox_cmd_cgroup with NULL does. A controller that is not enabled in the parent is enabled there.
+ *
+ * The files of the memory controller are written once the child has left the host's memory, the others before there is
+ * a child. pids.max counts the init of SANDBOX_OPT_INIT.
+ *
+ * @param file   A name without '/'; of the files cgroup.*, which are the library's, only cgroup.max.depth,
+ *               cgroup.max.descendants and cgroup.pressure.
+ * @param value  Up to 4094 bytes, written with a newline.
+ * @return 0; -EFAULT: a NULL; -EINVAL: no such name; -E2BIG: a longer value, or a 1025th. sandbox_spawn fails at
+ *         SANDBOX_STAGE_CGROUP with this call's index: -ENOENT: the controller is not available, or the kernel has no
+ *         such file; -EBUSY: the parent holds processes; -EINVAL, -ERANGE: the kernel refused the value; -ENOMEM: the
+ *         memory limit is below what the set-up needs.
+ */
+int sandbox_cmd_cgroup_set(struct sandbox_cmd *cmd,
+                           const char *file,
+                           const char *value);
+
+/**
+ * Stops everything in the child's cgroup (cgroup.freeze), or lets it go on, and waits until that is so. What is stopped
+ * can be killed.
+ *
+ * @param on  1: stop; 0: go on.
+ * @return 0; -ENOTSUP: the child has no cgroup of its own; -ETIMEDOUT: not all has stopped within five seconds, and it
+ *         goes on stopping; -EINVAL: another `on`; -EFAULT: NULL; -ENOENT: before Linux 5.2.
+ */
+int sandbox_child_freeze(struct sandbox_child *child,
+                         int on);
+
+/**
+ * SIGKILL to the child and all its descendants, also when it has ended itself: by its cgroup (cgroup.kill; before Linux
+ * 5.14 one by one while frozen), else by its pid namespace or SANDBOX_OPT_INIT.
+ *
+ * @return 0, also where none is left; -ENOTSUP: nothing holds them together; -EFAULT: NULL; -ETIMEDOUT: before Linux
+ *         5.14, where not all has ended within five seconds.
+ */
+int sandbox_child_kill_all(struct sandbox_child *child);
+
+/**
  * The child's process id as the host sees it; -EFAULT where `child` is NULL. To signal it use sandbox_child_kill: the
  * number may be another's once the child has been waited for.
  */
@@ -957,10 +1128,12 @@ int sandbox_child_fds(const struct sandbox_child *child,
 /**
  * Takes one of the fds out of the handle: it is now the caller's to close.
  *
- * @param which  SANDBOX_FD_*. A taken pidfd is a duplicate: the handle goes on working.
+ * @param which  SANDBOX_FD_*. A taken pidfd is a duplicate, a taken cgroup another opening: the handle goes on working,
+ *               and removes the cgroup when it is freed.
  * @return The fd; -EBADF: there is none, or it was taken; -EINVAL: no such `which`; -EFAULT: NULL; -EMFILE.
  */
-int sandbox_child_take_fd(struct sandbox_child *child, uint32_t which);
+int sandbox_child_take_fd(struct sandbox_child *child,
+                          uint32_t which);
 
 /**
  * Waits for the child's end. Repeating it gives the same status again.
@@ -990,7 +1163,8 @@ int sandbox_child_wait_exec(struct sandbox_child *child,
                             struct sandbox_error *error);
 
 /**
- * Sends a signal to the child, by its pidfd: never to a stranger.
+ * Sends a signal to the child, by its pidfd: never to a stranger. SIGKILL ends its descendants too where a pid
+ * namespace, an init or a cgroup of its own holds them.
  *
  * @param signal  1 to 64; 0: only look whether it could be sent.
  * @return 0; -ESRCH: it has ended; -EINVAL: no such signal; -EPERM: it changed its user and the host is not root; -EFAULT.
@@ -1000,14 +1174,17 @@ int sandbox_child_kill(struct sandbox_child *child,
 
 /**
  * Frees the handle and closes its fds; NULL does nothing. A child that still runs is killed (SIGKILL) and reaped first,
- * unless sandbox_child_detach was called.
+ * unless sandbox_child_detach was called. With it end all its descendants where something holds them: a pid namespace
+ * of its own, SANDBOX_OPT_INIT, or a cgroup of its own (sandbox_cmd_cgroup), also when it has ended before them. Where
+ * it has none of these, descendants may live on. Its cgroup is removed.
  */
 void sandbox_child_free(struct sandbox_child *child);
 
 /**
  * Lets sandbox_child_free leave the child running. It still dies with the host unless SANDBOX_OPT_DEATH_SIGNAL is 0,
  * and is the host's to wait for (SIGCHLD, waitpid) once the handle is gone. One whose exec still waits for an answer is
- * left only where the listener was taken out of the handle: else nobody could answer any more.
+ * left only where the listener was taken out of the handle: else nobody could answer any more. A cgroup of its own
+ * stays too: once it is empty, the next spawn below the same parent removes it.
  *
  * @return 0; -EFAULT: NULL.
  */
@@ -1604,6 +1781,172 @@ int sandbox_cmd_time_offset(struct sandbox_cmd *cmd,
  */
 int sandbox_cmd_join(struct sandbox_cmd *cmd,
                      int namespace_fd);
+
+/**
+ * What the child's root is. Any mount asked for gives the child a mount namespace and a root of its own: where this
+ * is not called, a new tmpfs that is read-only in the end. The host's root is gone from the child's namespace;
+ * the program starts in "/" unless sandbox_cmd_cwd says otherwise. Needs CAP_SYS_ADMIN, or SANDBOX_NS_USER.
+ *
+ * Mounts, files and all else are put into the root in the order of the calls. Their targets are resolved in the root
+ * alone, as it is at that point: a symlink leads wherever it says inside of it, never out. Missing directories on
+ * the way are made (mode 0755) in memory and in what is bound with SANDBOX_MOUNT_RW; elsewhere that fails (EROFS).
+ * A target is no "/", and holds no "..".
+ *
+ * @param directory  NULL: a new tmpfs. Else a directory of the host's with all that is mounted below it; "/": the
+ *                   host's own tree. Copied; a relative one counts from the host's working directory at the spawn.
+ * @param flags      SANDBOX_MOUNT_*, but OPTIONAL. Without SANDBOX_MOUNT_RW the root can't be written to by the
+ *                   program: a directory with all mounts below it from the start, a tmpfs once everything is in it.
+ *                   Without SANDBOX_MOUNT_DEV no device of a directory works: sandbox_cmd_dev gives the usual ones.
+ * @return 0; -EFAULT: `cmd` is NULL; -EINVAL: an unknown flag; -ENOENT: an empty path; -ENAMETOOLONG.
+ */
+int sandbox_cmd_root(struct sandbox_cmd *cmd,
+                     const char *directory,
+                     uint64_t flags);
+
+/**
+ * Shows a file or directory of the host's, with what is mounted below it, at `target`: read-only throughout, no
+ * set-user-ID, no devices, unless `flags` say otherwise. What the host's own mount forbids stays forbidden.
+ *
+ * @param source  Opened at the spawn as the child's user sees it, before its root changes; symlinks are followed.
+ *                A relative one counts from the host's working directory at that moment.
+ * @param target  Where it is seen in the child's root; made where it is not there.
+ * @param flags   SANDBOX_MOUNT_*.
+ * @return 0; -EFAULT: a NULL; -EINVAL: an unknown flag, or a target of "/" or with ".."; -ENOENT: an empty path;
+ *         -ENAMETOOLONG; -E2BIG: more than 10,000 mounts.
+ */
+int sandbox_cmd_bind(struct sandbox_cmd *cmd,
+                     const char *source,
+                     const char *target,
+                     uint64_t flags);
+
+/**
+ * The same for what `fd` is open on: the very object, whatever has become of its path meanwhile. Where its path no
+ * longer leads to it (deleted, moved away, mounted over) the spawn fails with ESTALE. Needs the host's /proc.
+ *
+ * @param fd  Borrowed: the command keeps a duplicate. O_PATH is enough.
+ * @return As sandbox_cmd_bind; -EBADF; -EMFILE.
+ */
+int sandbox_cmd_bind_fd(struct sandbox_cmd *cmd,
+                        int fd,
+                        const char *target,
+                        uint64_t flags);
+
+/**
+ * Mounts a new, empty tmpfs: writable, no set-user-ID, no devices.
+ *
+ * @param bytes  The most that files in it take, rounded up to whole pages; 0: the kernel's default, half of the
+ *               machine's memory.
+ * @param mode   Of its root directory, 0 to 01777.
+ * @return As sandbox_cmd_bind; -EINVAL: another mode.
+ */
+int sandbox_cmd_tmpfs(struct sandbox_cmd *cmd,
+                      const char *target,
+                      uint64_t bytes,
+                      uint32_t mode);
+
+/**
+ * Mounts a new proc: read-only, no set-user-ID, no devices, no programs. It shows the child's pid namespace, so it
+ * usually goes with SANDBOX_NS_PID; without it, as an ordinary user, the kernel refuses (EPERM).
+ *
+ * @param flags  SANDBOX_PROC_*.
+ * @return As sandbox_cmd_bind.
+ */
+int sandbox_cmd_proc(struct sandbox_cmd *cmd,
+                     const char *target,
+                     uint64_t flags);
+
+/**
+ * Mounts a new mqueue, for POSIX message queues; goes with SANDBOX_NS_IPC.
+ *
+ * @return As sandbox_cmd_bind.
+ */
+int sandbox_cmd_mqueue(struct sandbox_cmd *cmd, const char *target);
+
+/**
+ * Mounts a /dev of the child's own: null, zero, full, random, urandom and tty (the host's); pts (a new devpts), ptmx;
+ * shm (a new tmpfs); and the links fd, stdin, stdout, stderr, core. Nothing can be added to it by the program.
+ *
+ * @return As sandbox_cmd_bind.
+ */
+int sandbox_cmd_dev(struct sandbox_cmd *cmd,
+                    const char *target);
+
+/**
+ * Mounts an overlay: directories lain over one another, and changes apart from them. Any byte is legal in a path.
+ * No set-user-ID, no devices. In a user namespace a layer may hold no mounts below it.
+ *
+ * @param lowers  Directories of the host's, topmost first, ended by NULL; 1 to 499. They are not changed.
+ * @param upper   Where changes go and stay; NULL: into memory, and lost with the child.
+ * @param work    An empty directory of the same mount as `upper`; NULL with it.
+ * @return As sandbox_cmd_bind; -EINVAL: no lowers or too many, or one of `upper` and `work` without the other.
+ */
+int sandbox_cmd_overlay(struct sandbox_cmd *cmd,
+                        const char *const *lowers,
+                        const char *upper,
+                        const char *work,
+                        const char *target);
+
+/**
+ * A file with this content, kept in memory alone. Where something is at the target already, the file lies over it,
+ * read-only; in a tree of the host's a new one can't be made (EROFS).
+ *
+ * @param data    `length` bytes, copied; NULL where there are none. At most 256 MiB.
+ * @param mode    0 to 0777.
+ * @return As sandbox_cmd_bind; -EINVAL: another mode; -E2BIG.
+ */
+int sandbox_cmd_file(struct sandbox_cmd *cmd,
+                     const char *target,
+                     const void *data,
+                     size_t length,
+                     uint32_t mode);
+
+/**
+ * A directory, with what leads to it. One that is there already stays as it is.
+ *
+ * @param mode  0 to 01777.
+ * @return As sandbox_cmd_bind; -EINVAL: another mode.
+ */
+int sandbox_cmd_dir(struct sandbox_cmd *cmd, const char *target, uint32_t mode);
+
+/**
+ * A symbolic link at `target` that says `text`. Where something is there already the spawn fails with EEXIST.
+ *
+ * @return As sandbox_cmd_bind.
+ */
+int sandbox_cmd_symlink(struct sandbox_cmd *cmd, const char *text, const char *target);
+
+/**
+ * Hides what is at `target`, wherever symlinks say that is: an empty directory or file, read-only, lies over it. Where
+ * nothing is there, nothing is hidden, and sandbox_status.left_out says so.
+ *
+ * @return As sandbox_cmd_bind.
+ */
+int sandbox_cmd_mask(struct sandbox_cmd *cmd,
+                     const char *target);
+
+/**
+ * Confines the command for a common purpose, in one call, with:
+ *
+ * - namespaces of its own: user (the caller's ids mapped to themselves), pid, mount, uts, ipc, cgroup, and but for
+ *   SANDBOX_PRESET_NETWORK net; SANDBOX_OPT_INIT; the host name "sandbox";
+ * - a new, read-only root: of the host only /usr with /bin, /sbin, /lib* as they are there, and of /etc what the loader
+ *   and the preset's purpose need; proc; dev; a tmpfs on /tmp, which is HOME and the working directory;
+ * - an environment of PATH, HOME, TMPDIR, LANG and what sandbox_cmd_env sets; no capabilities; a session and a keyring of
+ *   its own (where a container forbids a keyring, none); no core dumps; a limit of processes;
+ * - a filter: other architectures' system calls (x32, int 0x80) end the program; io_uring and seccomp are ENOSYS; new
+ *   user namespaces, ptrace and its like, keys, bpf, perf events, input pushed into a terminal EPERM; clone3 ENOSYS, so
+ *   that libc falls back; sockets of other families than unix, IPv4, IPv6 and netlink EAFNOSUPPORT.
+ *
+ * What can't be had fails the spawn. sandbox_cmd_explain shows it all. Every other setter can be called too, before or
+ * after: what it sets holds in place of the preset's, its mounts come after the preset's (whose number an error's index
+ * then counts), its filters and Landlock rules apply besides. With a directory given to sandbox_cmd_root none of
+ * the host's own is bound.
+ *
+ * @param preset  SANDBOX_PRESET_*.
+ * @return 0; -EINVAL: another number, or a second preset; -EFAULT: NULL.
+ */
+int sandbox_cmd_preset(struct sandbox_cmd *cmd,
+                       uint32_t preset);
 
 /**
  * A supervisor of `child`: takes its seccomp fd out of the handle. The child may be freed before it.
