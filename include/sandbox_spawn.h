@@ -41,6 +41,11 @@
 
 
 
+/**
+ * What poll passes over.
+ */
+#define NO_FD -1
+
 
 
 /**
@@ -684,6 +689,10 @@ typedef enum sandbox_run_flag {
      * More output than its limit ends the run. Not set: the rest is read, counted and thrown away.
      */
     SANDBOX_RUN_KILL_AT_LIMIT = 2,
+    /**
+     * sandbox_run_options.cancel_fd holds.
+     */
+    SANDBOX_RUN_CANCEL_FD = 4,
 } sandbox_run_flag;
 
 /**
@@ -706,6 +715,10 @@ typedef enum sandbox_run_limit {
      * sandbox_run_options.stderr_limit.
      */
     SANDBOX_LIMIT_STDERR = 8,
+    /**
+     * sandbox_run_options.cancel_fd became readable.
+     */
+    SANDBOX_LIMIT_CANCELED = 16,
 } sandbox_run_limit;
 
 /**
@@ -1009,11 +1022,16 @@ typedef struct sandbox_run_options {
      */
     uint64_t wall_time_ms;
     /**
-     * CPU time of the program with all its descendants, in milliseconds; 0: no limit. It is read in /proc, as often as
-     * it could have run out, and at most every 5 ms: so it may be passed by 5 ms for each processor, and by the
-     * kernel's tick (10 ms). Time of descendants whose parents ignore SIGCHLD counts only while they run.
+     * CPU time of the program with all its descendants, in milliseconds; 0: no limit. It is looked at as often as it
+     * could have run out, and at most every 5 ms, so it may be passed by 5 ms for each processor. Where the command has
+     * a cgroup it is that group's; else it is added up from /proc, exact to the kernel's tick (10 ms), and time of
+     * descendants whose parents ignore SIGCHLD counts only while they run.
      */
     uint64_t cpu_time_ms;
+    /**
+     * With SANDBOX_RUN_CANCEL_FD an fd that ends the run once it is readable (an eventfd, a pipe). Borrowed, not read.
+     */
+    int64_t cancel_fd;
 } sandbox_run_options;
 
 /**
@@ -1635,8 +1653,8 @@ int sandbox_cmd_landlock_scope(struct sandbox_cmd *cmd,
  * the result holds nothing of them. A terminal is refused.
  *
  * The run is over when the program has ended: its descendants are then ended too, also those that became daemons or
- * hold its output open. A command without a pid namespace gets SANDBOX_OPT_INIT for that. Processes that fork faster
- * than an init can end them are held for sure by a pid namespace or a cgroup alone.
+ * hold its output open. A command without a pid namespace or a cgroup gets SANDBOX_OPT_INIT for that. Processes that
+ * fork faster than an init can end them are held for sure by a pid namespace or a cgroup alone.
  *
  * A program that passes a limit is ended by SIGKILL. One that ends by itself meanwhile keeps its own status.
  *
@@ -1645,7 +1663,7 @@ int sandbox_cmd_landlock_scope(struct sandbox_cmd *cmd,
  * @param result   Set to a handle, to free with sandbox_result_free; to NULL on failure.
  * @param error    Filled on failure, zeroed on success; NULL allowed.
  * @return 0 once the program has run, however it ended; else as sandbox_spawn. -EINVAL: also a command that is traced,
- *         notifies, or gives a stream both ways; -E2BIG: options of a newer version; -EFBIG: input above the host's
+ *         notifies, or gives a stream both ways; -EBADF: the cancel_fd; -E2BIG: options of a newer version; -EFBIG: input above the host's
  *         RLIMIT_FSIZE; -ENOMEM: the output does not fit; -ENODATA: a limit of CPU time without /proc; -ECHILD: as
  *         sandbox_child_wait. After a failure nothing of it runs any more.
  */
@@ -1657,7 +1675,7 @@ int sandbox_run(const struct sandbox_cmd *cmd,
 
 /**
  * How the program ended and what it used, its reaped descendants included. Ended for its time, the cause is
- * SANDBOX_CAUSE_TIMEOUT; for its output, SANDBOX_CAUSE_KILLED.
+ * SANDBOX_CAUSE_TIMEOUT; for its output, or canceled, SANDBOX_CAUSE_KILLED.
  *
  * @param status  Filled up to `size` bytes.
  * @param size    sizeof(sandbox_status) as the caller knows it.

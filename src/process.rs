@@ -425,6 +425,12 @@ impl Child {
         }
     }
 
+    /// Of all of its cgroup; `None` where it has none of its own.
+    pub fn group_cpu_time(&self) -> Option<Duration> {
+        let usage = self.leaf.as_ref()?.usage();
+        Some(Duration::from_micros(usage.user_us + usage.system_us))
+    }
+
     pub fn freeze(&self, is_on: bool) -> Result<(), Errno> {
         let leaf = self.leaf.as_ref().ok_or(Errno::ENOTSUP)?;
         leaf.freeze(is_on, Instant::now() + FREEZE_PATIENCE)

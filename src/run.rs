@@ -12,7 +12,7 @@ use crate::trampoline;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use std::fs;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -25,6 +25,8 @@ pub enum sandbox_run_flag {
     SANDBOX_RUN_MERGE_STDERR = 1,
     /// More output than its limit ends the run. Not set: the rest is read, counted and thrown away.
     SANDBOX_RUN_KILL_AT_LIMIT = 2,
+    /// sandbox_run_options.cancel_fd holds.
+    SANDBOX_RUN_CANCEL_FD = 4,
 }
 
 /// Bits of what sandbox_result_limits returns: which limits of the run were exceeded.
@@ -40,6 +42,8 @@ pub enum sandbox_run_limit {
     SANDBOX_LIMIT_STDOUT = 4,
     /// sandbox_run_options.stderr_limit.
     SANDBOX_LIMIT_STDERR = 8,
+    /// sandbox_run_options.cancel_fd became readable.
+    SANDBOX_LIMIT_CANCELED = 16,
 }
 
 use sandbox_run_limit as Limit;
@@ -50,6 +54,8 @@ pub struct Request<'a> {
     pub most: [usize; 2],
     pub wall_time: Option<Duration>,
     pub cpu_time: Option<Duration>,
+    /// Readable, it ends the run.
+    pub cancel: Option<RawFd>,
     pub merges: bool,
     pub kills_at_limit: bool,
 }
@@ -80,6 +86,10 @@ pub fn run(cmd: &Cmd, request: &Request) -> Result<Outcome> {
     if let Some(latched) = cmd.latched() {
         return Err(latched.clone());
     }
+    // SAFETY: fcntl on a number.
+    if request.cancel.is_some_and(|fd| unsafe { libc::fcntl(fd, libc::F_GETFD) } < 0) {
+        return Err(Error::setup(libc::EBADF, "sandbox_run_options.cancel_fd"));
+    }
     let mut cmd = cmd.clone();
     let mut run = Run { request, outputs: Default::default(), limits: 0 };
     cmd.set(|cmd| run.connect(cmd))?;
@@ -87,6 +97,7 @@ pub fn run(cmd: &Cmd, request: &Request) -> Result<Outcome> {
     drop(cmd); // the child's ends of the pipes are the child's alone now
     run.attend(&child)?;
     let mut status = child.wait(-1).map_err(|errno| Error::setup(errno as i32, "the program's status"))?;
+    let _ = child.kill_all(); // what a cgroup holds; else it has happened, by the init or the namespace
     run.drain().map_err(uncollected)?;
     if request.cpu_time.is_some_and(|limit| Duration::from_micros(status.user_time_us + status.system_time_us) > limit) {
         run.limits |= Limit::SANDBOX_LIMIT_CPU_TIME as i32;
@@ -114,7 +125,7 @@ impl Run<'_> {
         if let Some(index) = cmd.filters.iter().position(|filter| filter.program.notifies) {
             return Err(Error::new(Stage::SANDBOX_STAGE_SECCOMP, index, libc::EINVAL, "a run to completion answers no notifications"));
         }
-        if cmd.namespaces & Ns::SANDBOX_NS_PID as u64 == 0 {
+        if cmd.namespaces & Ns::SANDBOX_NS_PID as u64 == 0 && !cmd.cgroup.is_asked {
             cmd.options.set(Opt::SANDBOX_OPT_INIT, 1);
         }
         let is_free = |cmd: &Cmd, target: usize| {
@@ -173,13 +184,14 @@ impl Run<'_> {
                 return Ok(());
             }
             let now = Instant::now();
-            let mut is_over = self.request.kills_at_limit && self.outputs.iter().any(|output| output.cut > 0);
+            let mut is_over = self.limits & Limit::SANDBOX_LIMIT_CANCELED as i32 != 0;
+            is_over |= self.request.kills_at_limit && self.outputs.iter().any(|output| output.cut > 0);
             if wall.is_some_and(|wall| now >= wall) {
                 self.limits |= Limit::SANDBOX_LIMIT_WALL_TIME as i32;
                 is_over = true;
             }
             if let (Some(limit), true) = (self.request.cpu_time, look.is_some_and(|look| now >= look)) {
-                let Some(used) = cpu_time(child.pid()) else {
+                let Some(used) = child.group_cpu_time().or_else(|| cpu_time(child.pid())) else {
                     if child.has_ended() {
                         continue;
                     }
@@ -204,17 +216,20 @@ impl Run<'_> {
     /// One round; true once the child has ended.
     fn poll(&mut self, pidfd: i32, until: Option<Instant>) -> std::result::Result<bool, Errno> {
         let [out, err] = [0, 1].map(|which| self.outputs.get(which).and_then(|output| output.fd.as_ref()).map_or(-1, AsRawFd::as_raw_fd));
-        let mut polled = [pidfd, out, err].map(|fd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 });
+        let mut polled = [pidfd, self.request.cancel.unwrap_or(-1), out, err].map(|fd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 });
         let timeout = until.map_or(-1, |until| {
             let left = until.saturating_duration_since(Instant::now());
             i32::try_from(left.as_nanos().div_ceil(1_000_000)).unwrap_or(i32::MAX)
         });
-        // SAFETY: three pollfds of ours.
-        if unsafe { libc::poll(polled.as_mut_ptr(), 3, timeout) } < 0 {
+        // SAFETY: four pollfds of ours.
+        if unsafe { libc::poll(polled.as_mut_ptr(), 4, timeout) } < 0 {
             let errno = Errno::last();
             return if errno == Errno::EINTR { Ok(false) } else { Err(errno) };
         }
-        let [end, streams @ ..] = polled;
+        let [end, cancel, streams @ ..] = polled;
+        if cancel.revents != 0 && end.revents == 0 {
+            self.limits |= Limit::SANDBOX_LIMIT_CANCELED as i32;
+        }
         for (output, stream) in self.outputs.iter_mut().zip(streams) {
             if stream.revents != 0 {
                 output.take(CHUNK)?;

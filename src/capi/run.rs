@@ -8,6 +8,7 @@ use crate::process::sandbox_status;
 use crate::run::{self, Outcome, Request};
 use nix::errno::Errno;
 use std::ffi::{c_int, c_void};
+use std::os::fd::RawFd;
 use std::ptr;
 use std::time::Duration;
 
@@ -34,10 +35,13 @@ pub struct sandbox_run_options {
     pub stderr_limit: u64,
     /// From the start of the program, in milliseconds; 0: no limit.
     pub wall_time_ms: u64,
-    /// CPU time of the program with all its descendants, in milliseconds; 0: no limit. It is read in /proc, as often as
-    /// it could have run out, and at most every 5 ms: so it may be passed by 5 ms for each processor, and by the
-    /// kernel's tick (10 ms). Time of descendants whose parents ignore SIGCHLD counts only while they run.
+    /// CPU time of the program with all its descendants, in milliseconds; 0: no limit. It is looked at as often as it
+    /// could have run out, and at most every 5 ms, so it may be passed by 5 ms for each processor. Where the command has
+    /// a cgroup it is that group's; else it is added up from /proc, exact to the kernel's tick (10 ms), and time of
+    /// descendants whose parents ignore SIGCHLD counts only while they run.
     pub cpu_time_ms: u64,
+    /// With SANDBOX_RUN_CANCEL_FD an fd that ends the run once it is readable (an eventfd, a pipe). Borrowed, not read.
+    pub cancel_fd: i64,
 }
 
 /// What came out of one stream.
@@ -78,7 +82,7 @@ unsafe fn options_at(options: *const sandbox_run_options) -> Result<sandbox_run_
     if rest.iter().any(|byte| *byte != 0) {
         return Err(Error::setup(libc::E2BIG, "sandbox_run_options asks for what this version of the library lacks"));
     }
-    if known.flags & !3 != 0 {
+    if known.flags & !7 != 0 {
         return Err(Error::setup(libc::EINVAL, format!("sandbox_run_options.flags is {:#x}", known.flags)));
     }
     Ok(known)
@@ -104,8 +108,8 @@ unsafe fn bytes_at<'a>(input: *const sandbox_bytes) -> Result<Option<&'a [u8]>> 
 /// the result holds nothing of them. A terminal is refused.
 ///
 /// The run is over when the program has ended: its descendants are then ended too, also those that became daemons or
-/// hold its output open. A command without a pid namespace gets SANDBOX_OPT_INIT for that. Processes that fork faster
-/// than an init can end them are held for sure by a pid namespace or a cgroup alone.
+/// hold its output open. A command without a pid namespace or a cgroup gets SANDBOX_OPT_INIT for that. Processes that
+/// fork faster than an init can end them are held for sure by a pid namespace or a cgroup alone.
 ///
 /// A program that passes a limit is ended by SIGKILL. One that ends by itself meanwhile keeps its own status.
 ///
@@ -114,7 +118,7 @@ unsafe fn bytes_at<'a>(input: *const sandbox_bytes) -> Result<Option<&'a [u8]>> 
 /// @param result   Set to a handle, to free with sandbox_result_free; to NULL on failure.
 /// @param error    Filled on failure, zeroed on success; NULL allowed.
 /// @return 0 once the program has run, however it ended; else as sandbox_spawn. -EINVAL: also a command that is traced,
-///         notifies, or gives a stream both ways; -E2BIG: options of a newer version; -EFBIG: input above the host's
+///         notifies, or gives a stream both ways; -EBADF: the cancel_fd; -E2BIG: options of a newer version; -EFBIG: input above the host's
 ///         RLIMIT_FSIZE; -ENOMEM: the output does not fit; -ENODATA: a limit of CPU time without /proc; -ECHILD: as
 ///         sandbox_child_wait. After a failure nothing of it runs any more.
 #[unsafe(no_mangle)]
@@ -140,6 +144,7 @@ pub extern "C" fn sandbox_run(
             most: [most(options.stdout_limit), most(options.stderr_limit)],
             wall_time: time(options.wall_time_ms),
             cpu_time: time(options.cpu_time_ms),
+            cancel: (options.flags & 4 != 0).then(|| RawFd::try_from(options.cancel_fd).unwrap_or(-1)),
             merges: options.flags & 1 != 0,
             kills_at_limit: options.flags & 2 != 0,
         })?;
@@ -158,7 +163,7 @@ fn borrow<'a>(result: *const sandbox_result) -> std::result::Result<&'a Outcome,
 }
 
 /// How the program ended and what it used, its reaped descendants included. Ended for its time, the cause is
-/// SANDBOX_CAUSE_TIMEOUT; for its output, SANDBOX_CAUSE_KILLED.
+/// SANDBOX_CAUSE_TIMEOUT; for its output, or canceled, SANDBOX_CAUSE_KILLED.
 ///
 /// @param status  Filled up to `size` bytes.
 /// @param size    sizeof(sandbox_status) as the caller knows it.

@@ -272,6 +272,49 @@ TEST(cpu_tree, "CPU time of children counts, of those that run and those that we
     sandbox_result_free(result);
 }
 
+static void *make_readable(void *fd) {
+    pause_ms(200);
+    CHECK_EQ(write(*(int *)fd, "x", 1), 1);
+    return NULL;
+}
+
+TEST(cancel, "another thread cancels a run: its program is ended, with all of its own") {
+    int ends[2];
+    pthread_t thread;
+    const char *word = mark();
+    CHECK_EQ(pipe2(ends, O_CLOEXEC), 0);
+    CHECK_EQ(pthread_create(&thread, NULL, make_readable, &ends[1]), 0);
+    options.flags = SANDBOX_RUN_CANCEL_FD, options.cancel_fd = ends[0];
+    sandbox_result *result = sh(line_with("echo before; setsid sleep %s & sleep %s; echo after", word));
+    check_killed(result, SANDBOX_CAUSE_KILLED, SANDBOX_LIMIT_CANCELED);
+    CHECK_STR(text_of(result, 1), "before\n");
+    CHECK_EQ(count_marked(word), 0);
+    sandbox_result_free(result);
+    pthread_join(thread, NULL);
+    result = sh("sleep 1000"); /* it is readable before the start */
+    check_killed(result, SANDBOX_CAUSE_KILLED, SANDBOX_LIMIT_CANCELED);
+    sandbox_result_free(result);
+    close(ends[0]), close(ends[1]);
+}
+
+TEST(cgroup, "in a cgroup of its own: no init, all of it is ended, and its CPU time is what counts") {
+    const char *parent = getenv("SANDBOX_CGROUP");
+    if (!parent || !*parent) SKIP("no cgroup2 directory that this user may write in (SANDBOX_CGROUP)");
+    const char *lines[] = {"echo $PPID; setsid sleep %s & exit 4", "echo $PPID; (setsid sh -c 'while :; do :; done' x%s &); sleep 1000", "echo $PPID; setsid sleep %s & sleep 1000"};
+    for (int way = 0; way < 3; way++) {
+        const char *word = mark();
+        sandbox_cmd *cmd = shell(line_with(lines[way], word));
+        CHECK_EQ(sandbox_cmd_cgroup(cmd, parent), 0);
+        options.cpu_time_ms = way == 1 ? 300 : 0, options.wall_time_ms = way == 2 ? 300 : 0;
+        sandbox_result *result = run_cmd(cmd, NULL);
+        if (way == 0) check_exit(result, 4);
+        else check_killed(result, SANDBOX_CAUSE_TIMEOUT, way == 1 ? SANDBOX_LIMIT_CPU_TIME : SANDBOX_LIMIT_WALL_TIME);
+        CHECK_EQ(atoi(text_of(result, 1)), getpid()); /* no init between */
+        CHECK_EQ(count_marked(word), 0);
+        sandbox_result_free(result);
+    }
+}
+
 static void nothing(int signal) { (void)signal; }
 
 TEST(signals, "a host under a storm of signals") {

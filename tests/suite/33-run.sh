@@ -2,7 +2,7 @@
 # the archive under AddressSanitizer.
 set -u
 out=$ROOT/build/test/c/run
-programs="run scenarios"
+all="run scenarios"
 # The checkout may be unreadable for an ordinary user: what runs lies here.
 work=$(mktemp -d /var/tmp/sandbox-spawn-run.XXXXXX) || exit 1
 trap 'rm -rf "$work"' EXIT
@@ -18,7 +18,7 @@ build() {
     local name=$1
     shift
     mkdir -p "$out"
-    if ! make -s -C "$ROOT/tests/c" OUT="$out/$name" PROGRAMS="$programs" "$@" >"$work/log" 2>&1; then
+    if ! make -s -C "$ROOT/tests/c" OUT="$out/$name" PROGRAMS="$all" "$@" >"$work/log" 2>&1; then
         echo "not ok - build $name: $(grep -m1 -i error "$work/log")"
         cat "$work/log"
         return 1
@@ -43,11 +43,18 @@ run() {
 
 if ! command -v python3 >/dev/null; then
     echo "skip - scenarios: there is no python3 to make their program"
-    programs=run
+    all=run
 fi
+programs=$all
 if build dynamic; then
     if [ "$(id -u)" = 0 ]; then
         run root dynamic
+        # One hierarchy without controllers is enough for a cgroup that only holds its processes together.
+        programs="run" through=(unshare --mount --propagation private bash -c 'mount -t cgroup2 none "$0" && mkdir "$0/run.$$" || { echo "skip - no cgroup2 can be mounted here"; exit 0; }
+            SANDBOX_CGROUP=$0/run.$$ "$@" "a cgroup of its own"; code=$?; rmdir "$0/run.$$"; exit $code' "$work/mnt")
+        mkdir "$work/mnt"
+        run "root, cgroup2" dynamic
+        programs=$all
         through=(setpriv --reuid 64321 --regid 64321 --clear-groups --inh-caps=-all)
     else
         echo "skip - as root: this is an ordinary user"

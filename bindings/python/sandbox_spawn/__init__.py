@@ -14,12 +14,12 @@ from ._filter import ALLOW, ERRNO, KILL_PROCESS, KILL_THREAD, LOG, NOTIFY, TRACE
 from ._library import version
 from ._run import Result, RunError, run, run_async
 from ._supervisor import Notification, Supervisor
-from ._types import INHERIT, NULL, PIPE, PTY, Cause, Features, Limit, Namespace, Status, probe
+from ._types import INHERIT, NULL, PIPE, PTY, Access, Cause, Features, Limit, Mount, Namespace, PortAccess, Proc, Scope, Status, probe
 
 __version__ = version()
 
 __all__ = [
-    "ALLOW", "Arg", "Cause", "Child", "Command", "ERRNO", "Features", "Filter", "INHERIT", "KILL_PROCESS", "KILL_THREAD", "LOG",
-    "Limit", "NOTIFY", "NULL", "Namespace", "Notification", "PIPE", "PTY", "Popen", "Result", "RunError", "SandboxError", "Status",
+    "ALLOW", "Access", "Arg", "Cause", "Child", "Command", "ERRNO", "Features", "Filter", "INHERIT", "KILL_PROCESS", "KILL_THREAD", "LOG",
+    "Limit", "Mount", "NOTIFY", "NULL", "Namespace", "Notification", "PIPE", "PTY", "Popen", "PortAccess", "Proc", "Result", "RunError", "SandboxError", "Scope", "Status",
     "Supervisor", "TRACE", "TRAP", "deny_groups", "probe", "run", "run_async", "version",
 ]

@@ -175,6 +175,14 @@ class Child:
     def kill(self) -> None:
         self.send_signal(signal.SIGKILL)
 
+    def kill_all(self) -> None:
+        """Ends it and all its descendants, also when it has ended itself: by its cgroup, pid namespace or init."""
+        check(lib.sandbox_child_kill_all(self._handle()))
+
+    def freeze(self, on: bool = True) -> None:
+        """Stops everything in its cgroup, or lets it go on."""
+        check(lib.sandbox_child_freeze(self._handle(), int(on)))
+
     def take_fd(self, name: str) -> int:
         """Takes an fd out of the handle: ``"pidfd"`` (a copy), ``"seccomp"``, ``"cgroup"``. Now the caller's to close."""
         return check(lib.sandbox_child_take_fd(self._handle(), getattr(lib, "SANDBOX_FD_" + name.upper())))

@@ -124,9 +124,11 @@ class Command:
         return self._stream(0, stream)
 
     def stdout(self, stream: Stream) -> "Command":
+        """As stdin."""
         return self._stream(1, stream)
 
     def stderr(self, stream: Stream) -> "Command":
+        """As stdin."""
         return self._stream(2, stream)
 
     def pass_fds(self, fds: "Union[Mapping[int, Any], Iterable[Any]]") -> "Command":
@@ -172,6 +174,7 @@ class Command:
         return self._call("map_uid", inside, outside, count)
 
     def map_gid(self, inside: int, outside: int, count: int = 1) -> "Command":
+        """The same for group ids."""
         return self._call("map_gid", inside, outside, count)
 
     def user(self, uid: int, gid: int) -> "Command":
@@ -183,6 +186,7 @@ class Command:
         return self._call("groups", list(gids), len(gids))
 
     def hostname(self, name: Text) -> "Command":
+        """The host name of its UTS namespace."""
         return self._call("hostname", encode(name))
 
     def caps(self, keep: int, ambient: int = 0) -> "Command":
@@ -196,19 +200,27 @@ class Command:
         return self._call("root", ffi.NULL if directory is None else encode(directory), flags)
 
     def bind(self, source: Text, target: "Optional[Text]" = None, flags: int = 0) -> "Command":
-        """Shows ``source`` at ``target`` (the same path by default), read-only unless the flags say otherwise."""
+        """Shows ``source`` at ``target`` (the same path by default), read-only unless the flags (:class:`Mount`) have RW."""
         return self._call("bind", encode(source), encode(source if target is None else target), flags)
 
     def bind_fd(self, fd: Any, target: Text, flags: int = 0) -> "Command":
+        """The same for what is open at ``fd``; O_PATH is enough."""
         return self._call("bind_fd", fd_of(fd), encode(target), flags)
 
     def tmpfs(self, target: Text, size: int = 0, mode: int = 0o755) -> "Command":
+        """An empty tmpfs of at most ``size`` bytes; 0: the kernel's default."""
         return self._call("tmpfs", encode(target), size, mode)
 
+    def mqueue(self, target: Text = "/dev/mqueue") -> "Command":
+        """POSIX message queues of its own."""
+        return self._call("mqueue", encode(target))
+
     def proc(self, target: Text = "/proc", flags: int = 0) -> "Command":
+        """/proc of its pid namespace; ``flags``: a sum of :class:`Proc`."""
         return self._call("proc", encode(target), flags)
 
     def dev(self, target: Text = "/dev") -> "Command":
+        """The usual device files."""
         return self._call("dev", encode(target))
 
     def overlay(self, lowers: "Sequence[Text]", target: Text, upper: "Optional[Text]" = None, work: "Optional[Text]" = None) -> "Command":
@@ -223,24 +235,29 @@ class Command:
         return self._call("file", encode(target), ffi.from_buffer(data), len(data), mode)
 
     def dir(self, target: Text, mode: int = 0o755) -> "Command":
+        """An empty directory."""
         return self._call("dir", encode(target), mode)
 
     def symlink(self, text: Text, target: Text) -> "Command":
+        """A symlink at ``target`` that leads to ``text``."""
         return self._call("symlink", encode(text), encode(target))
 
     def mask(self, target: Text) -> "Command":
+        """Hides what is there."""
         return self._call("mask", encode(target))
 
     # --- Landlock and cgroups ---
 
     def landlock_path(self, path: Text, access: int) -> "Command":
-        """Rights below a path: a sum of LANDLOCK_ACCESS_FS_*."""
+        """Rights below a path: a sum of :class:`Access`."""
         return self._call("landlock_path", encode(path), access)
 
     def landlock_port(self, port: int, access: int) -> "Command":
+        """Rights for a TCP port: a sum of :class:`PortAccess`."""
         return self._call("landlock_port", port, access)
 
     def landlock_scope(self, scopes: int) -> "Command":
+        """Keeps abstract sockets or signals to the sandbox: a sum of :class:`Scope`."""
         return self._call("landlock_scope", scopes)
 
     def cgroup(self, parent: "Optional[Text]" = None) -> "Command":
@@ -314,10 +331,10 @@ class Command:
 
 
 _KEYWORDS = {"arg0", "env", "clear_env", "cwd", "exec_fd", "stdin", "stdout", "stderr", "pass_fds", "rlimits", "cpus", "unshare", "join",
-             "map_uid", "map_gid", "user", "groups", "hostname", "caps", "root", "bind", "tmpfs", "proc", "dev", "file", "dir", "symlink",
+             "map_uid", "map_gid", "user", "groups", "hostname", "caps", "root", "bind", "bind_fd", "tmpfs", "proc", "mqueue", "overlay", "dev", "file", "dir", "symlink",
              "mask", "landlock_path", "landlock_port", "landlock_scope", "cgroup", "cgroup_set", "filter", "ptrace", "on_ready"}
 #: Their value is a list of calls, each one value or a tuple of arguments.
-_MANY = {"map_uid", "map_gid", "bind", "tmpfs", "file", "dir", "symlink", "mask", "landlock_path", "landlock_port", "filter", "join"}
+_MANY = {"map_uid", "map_gid", "bind", "bind_fd", "overlay", "tmpfs", "file", "dir", "symlink", "mask", "landlock_path", "landlock_port", "filter", "join"}
 _SPREAD = {"user", "groups"}
 _SWITCHES = {"clear_env"}
 

@@ -2,8 +2,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import threading
 from dataclasses import dataclass
-from typing import Any, Optional, Sequence, Union
+from typing import Any, Callable, Optional, Sequence, Union
 
 from ._command import Command, Text, command_of
 from ._errors import check
@@ -76,9 +78,20 @@ def run(args: "Union[Command, Text, Sequence[Text]]", *, input: "Union[None, str
     what is beyond is counted and thrown away, or with ``kill_at_limit`` ends the program. ``check``: raises
     :class:`RunError` unless it exited with 0.
 
-    The interpreter's lock is not held meanwhile. A signal to Python is handled when the run is over.
+    The interpreter's lock is not held meanwhile. In the main thread signals are handled at once: what a handler raises,
+    KeyboardInterrupt say, ends the run.
     """
-    command = command_of(args, how)
+    work = _prepared(command_of(args, how), input, timeout, cpu_time, stdout_limit, stderr_limit, merge_stderr, kill_at_limit, text, encoding, errors)
+    result = _interruptible(work) if threading.current_thread() is threading.main_thread() else work(-1)
+    return result.check() if check else result
+
+
+Work = Callable[[int], Result]
+
+
+def _prepared(command: Command, input: Any, timeout: "Optional[float]", cpu_time: "Optional[float]", stdout_limit: "Optional[int]",
+              stderr_limit: "Optional[int]", merge_stderr: bool, kill_at_limit: bool, text: bool, encoding: "Optional[str]", errors: str) -> Work:
+    """Checks everything; what is left to do takes an fd that cancels it, or -1."""
     if isinstance(input, str):
         input = input.encode(encoding or "utf-8")
     data = ffi.NULL
@@ -97,12 +110,66 @@ def run(args: "Union[Command, Text, Sequence[Text]]", *, input: "Union[None, str
         "wall_time_ms": _milliseconds(timeout, "timeout"),
         "cpu_time_ms": _milliseconds(cpu_time, "cpu_time"),
     })
-    out, error = ffi.new("sandbox_result **"), ffi.new("sandbox_error *")
-    if lib.sandbox_run(command._cmd, data, options, out, error) < 0:
-        raise command.fail(error)
-    handle = ffi.gc(out[0], lib.sandbox_result_free)
-    result = _result(handle, text or encoding is not None, encoding or "utf-8", errors)
-    return result.check() if check else result
+
+    def work(cancel: int) -> Result:
+        if cancel >= 0:
+            options.flags |= lib.SANDBOX_RUN_CANCEL_FD
+            options.cancel_fd = cancel
+        out, error = ffi.new("sandbox_result **"), ffi.new("sandbox_error *")
+        if lib.sandbox_run(command._cmd, data, options, out, error) < 0:
+            raise command.fail(error)
+        handle = ffi.gc(out[0], lib.sandbox_result_free)
+        return _result(handle, text or encoding is not None, encoding or "utf-8", errors)
+
+    work.kept = kept  # type: ignore[attr-defined]
+    return work
+
+
+class _Apart:
+    """Work in a thread of its own, and the pipe that cancels it."""
+
+    def __init__(self, work: Work, done: "Callable[[], Any]" = lambda: None) -> None:
+        self.result: "Optional[Result]" = None
+        self.error: "Optional[BaseException]" = None
+        self._read, self._write = os.pipe()
+
+        def body() -> None:
+            try:
+                self.result = work(self._read)
+            except BaseException as error:
+                self.error = error
+            finally:
+                done()
+
+        self.thread = threading.Thread(target=body, daemon=True)
+        self.thread.start()
+
+    def cancel(self) -> None:
+        os.write(self._write, b"x")
+
+    def finish(self) -> Result:
+        self.thread.join()
+        os.close(self._read)
+        os.close(self._write)
+        if self.error is not None:
+            raise self.error
+        assert self.result is not None
+        return self.result
+
+
+def _interruptible(work: Work) -> Result:
+    """Python's signal handlers run in the main thread alone, and only while that is not inside of C."""
+    apart = _Apart(work)
+    try:
+        apart.thread.join()
+    except BaseException:
+        apart.cancel()
+        try:
+            apart.finish()
+        except Exception:
+            pass
+        raise
+    return apart.finish()
 
 
 def _result(handle: Any, text: bool, encoding: str, errors: str) -> Result:
@@ -118,7 +185,23 @@ def _result(handle: Any, text: bool, encoding: str, errors: str) -> Result:
     return Result(status_of(status), stdout, stderr, stdout_cut, stderr_cut, Limit(check(lib.sandbox_result_limits(handle))))
 
 
-async def run_async(args: "Union[Command, Text, Sequence[Text]]", **how: Any) -> Result:
-    """:func:`run` in a thread of the loop's pool. Give it a ``timeout``: a task that is cancelled does not end the run."""
+async def run_async(args: "Union[Command, Text, Sequence[Text]]", *, input: "Union[None, str, bytes]" = None, timeout: "Optional[float]" = None,
+                    cpu_time: "Optional[float]" = None, stdout_limit: "Optional[int]" = None, stderr_limit: "Optional[int]" = None,
+                    merge_stderr: bool = False, kill_at_limit: bool = False, text: bool = False, encoding: "Optional[str]" = None,
+                    errors: str = "strict", check: bool = False, **how: Any) -> Result:
+    """:func:`run` for asyncio, in a thread of its own. A task that is cancelled ends its program, with all that it started."""
+    work = _prepared(command_of(args, how), input, timeout, cpu_time, stdout_limit, stderr_limit, merge_stderr, kill_at_limit, text, encoding, errors)
     loop = asyncio.get_running_loop()
-    return await loop.run_in_executor(None, lambda: run(args, **how))
+    ended = asyncio.Event()
+    apart = _Apart(work, lambda: loop.call_soon_threadsafe(ended.set))
+    try:
+        await ended.wait()
+    except BaseException:
+        apart.cancel()
+        try:
+            apart.finish()  # a moment: all of it is being killed
+        except Exception:
+            pass
+        raise
+    result = apart.finish()
+    return result.check() if check else result

@@ -44,6 +44,69 @@ class Limit(enum.IntFlag):
     CPU_TIME = 2
     STDOUT = 4
     STDERR = 8
+    CANCELED = 16
+
+
+class Mount(enum.IntFlag):
+    """Flags of a mount; read-only unless RW."""
+
+    RW = 1
+    EXEC_OFF = 2
+    OPTIONAL = 4
+    DEV = 8
+    SUID = 16
+    NON_RECURSIVE = 32
+    NOSYMFOLLOW = 64
+    NOATIME = 128
+
+
+class Proc(enum.IntFlag):
+    """Flags of a /proc."""
+
+    NOACCESS = 1
+    INVISIBLE = 2
+    PTRACEABLE = 4
+    SUBSET_PID = 8
+    RW = 16
+
+
+class Access(enum.IntFlag):
+    """Landlock's rights below a path."""
+
+    EXECUTE = 1
+    WRITE_FILE = 2
+    READ_FILE = 4
+    READ_DIR = 8
+    REMOVE_DIR = 16
+    REMOVE_FILE = 32
+    MAKE_CHAR = 64
+    MAKE_DIR = 128
+    MAKE_REG = 256
+    MAKE_SOCK = 512
+    MAKE_FIFO = 1024
+    MAKE_BLOCK = 2048
+    MAKE_SYM = 4096
+    REFER = 8192
+    TRUNCATE = 16384
+    IOCTL_DEV = 32768
+    READ = 12
+    READ_EXECUTE = 13
+    WRITE = 30642
+    ALL = 65535
+
+
+class PortAccess(enum.IntFlag):
+    """Landlock's rights for a TCP port."""
+
+    BIND_TCP = 1
+    CONNECT_TCP = 2
+
+
+class Scope(enum.IntFlag):
+    """What Landlock keeps to processes of the same sandbox."""
+
+    ABSTRACT_UNIX_SOCKET = 1
+    SIGNAL = 2
 
 
 @dataclass(frozen=True)

@@ -137,3 +137,63 @@ def test_streams_of_the_command():
     assert run(["echo", "a"], stdout=NULL).stdout == b""
     with Child(["cat"], stdin=NULL, stdout=PIPE) as child:
         assert child.stdout.read() == b""
+
+
+def in_a_new_root(**more):
+    """The system's programs, read-only, in a root of its own; without a user namespace skips."""
+    binds = [(path,) for path in ("/usr", "/bin", "/lib", "/lib64") if os.path.exists(path)]
+    try:
+        return run(["sh", "-c", more.pop("line")], unshare=Namespace.USER | Namespace.MOUNT | Namespace.PID, init=1, bind=binds, text=True, **more)
+    except SandboxError as error:
+        if error.stage in ("clone", "userns"):
+            pytest.skip(f"no user namespaces here: {error}")
+        raise
+
+
+def test_a_root_of_its_own():
+    result = in_a_new_root(line="ls /; cat /data/file; readlink /link; touch /usr/x", tmpfs=["/tmp"], dir=["/empty"], file=[("/data/file", "content\n")],
+                           symlink=[("/data/file", "/link")], env={"LC_ALL": "C"})
+    assert {"data", "empty", "link", "tmp", "usr"} <= set(result.stdout.split()) and "home" not in result.stdout
+    assert "content\n/data/file\n" in result.stdout
+    assert "Read-only file system" in result.stderr
+
+
+def test_a_writable_bind(tmp_path):
+    tmp_path.chmod(0o777)
+    result = in_a_new_root(line="echo from inside > /out/file", bind_fd=[], overlay=[], mask=[], tmpfs=["/tmp"], dir=[])
+    assert result.returncode != 0
+    binds = [(path,) for path in ("/usr", "/bin", "/lib", "/lib64") if os.path.exists(path)] + [(tmp_path, "/out", sandbox.Mount.RW)]
+    result = run(["sh", "-c", "echo from inside > /out/file"], unshare=Namespace.USER | Namespace.MOUNT, bind=binds)
+    assert result.returncode == 0 and (tmp_path / "file").read_text() == "from inside\n"
+
+
+def test_landlock():
+    if sandbox.probe().landlock_abi == 0:
+        pytest.skip("this kernel has no Landlock")
+    rights = [(path, sandbox.Access.READ_EXECUTE) for path in ("/usr", "/bin", "/lib", "/lib64") if os.path.exists(path)]
+    result = run(["cat", "/etc/passwd"], landlock_path=rights, env={"LC_ALL": "C"}, text=True)
+    assert result.returncode == 1 and "Permission denied" in result.stderr
+
+
+def test_kill_all_where_something_holds_it():
+    with Child(["sleep", "1000"], init=1) as child:
+        child.kill_all()
+        assert child.wait(20).signal == 9
+    with Child(["sleep", "1000"]) as child:
+        with pytest.raises(OSError):
+            child.kill_all()
+        with pytest.raises(OSError):
+            child.freeze()
+
+
+def test_the_enumerations_are_the_librarys():
+    from sandbox_spawn._library import constants
+
+    for kind, prefix in ((sandbox.Mount, "SANDBOX_MOUNT_"), (sandbox.Proc, "SANDBOX_PROC_"), (Namespace, "SANDBOX_NS_"),
+                         (sandbox.Cause, "SANDBOX_CAUSE_"), (sandbox.Limit, "SANDBOX_LIMIT_")):
+        assert {name: int(member) for name, member in kind.__members__.items()} == constants(prefix)
+    rest = dict(constants("SANDBOX_LANDLOCK_"))
+    for kind in (sandbox.Access, sandbox.PortAccess, sandbox.Scope):
+        for name, member in kind.__members__.items():
+            assert rest.pop(name) == member
+    assert all(name.startswith("LOG_") for name in rest)

@@ -125,3 +125,31 @@ def test_asyncio():
         return await asyncio.gather(*(sandbox.run_async(["cat"], input=str(number)) for number in range(10)))
 
     assert [result.stdout for result in asyncio.run(main())] == [str(number).encode() for number in range(10)]
+
+
+def test_a_signal_handler_runs_at_once_and_may_end_the_run():
+    class Enough(Exception):
+        pass
+
+    def handler(*_):
+        raise Enough
+
+    previous = signal.signal(signal.SIGALRM, handler)
+    signal.setitimer(signal.ITIMER_REAL, 0.2)
+    with pytest.raises(Enough):
+        run(["sleep", "1000"])
+    signal.signal(signal.SIGALRM, previous)
+
+
+def test_a_cancelled_task_ends_its_program(tmp_path):
+    async def main():
+        task = asyncio.ensure_future(sandbox.run_async(["sh", "-c", f"echo $$ > {tmp_path}/pid; sleep 1000"]))
+        while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text().endswith("\n"):
+            await asyncio.sleep(0.01)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(main())
+    pid = int((tmp_path / "pid").read_text())
+    assert not os.path.exists(f"/proc/{pid}")
