@@ -41,11 +41,6 @@
 
 
 
-/**
- * What poll passes over.
- */
-#define NO_FD -1
-
 
 
 /**
