@@ -96,6 +96,23 @@ TEST(files, "nothing of the host's files but its system is there, and of that no
     }
 }
 
+TEST(executables, "through /proc, with every capability of its namespace, a program gets at no file that the host executes") {
+    need();
+    for (int i = 0; i < PRESETS; i++) {
+        sandbox_cmd *cmd = preset(INSIDE("/victims/attempt", "write:/proc/1/exe", "truncate:/proc/1/exe", "write:/proc/self/exe", "truncate:/proc/self/exe",
+                                         "list:/proc/1/root/etc/..", "list:/proc/1/cwd", "read:/proc/1/exe"), presets[i]);
+        CHECK_EQ(sandbox_cmd_caps(cmd, SANDBOX_CAPS_ALL, SANDBOX_CAPS_ALL), 0);
+        run_well(cmd, &result);
+        static const char *const refusals[] = {"write:/proc/1/exe", "truncate:/proc/1/exe", "write:/proc/self/exe", "truncate:/proc/self/exe"};
+        for (int j = 0; j < 4; j++)
+            if (tried(refusals[j]) == 0) FAIL("%s: %s succeeded", names[i], refusals[j]);
+        if (tried("read:/proc/1/exe") != 0) continue; /* not even to be looked at */
+        cmd = preset(INSIDE("/bin/sh", "-c", "readlink /proc/1/exe"), presets[i]);
+        CHECK_EQ(sandbox_cmd_caps(cmd, SANDBOX_CAPS_ALL, SANDBOX_CAPS_ALL), 0);
+        CHECK_HAS(run_well(cmd, &result), "memfd:");
+    }
+}
+
 TEST(process, "no capabilities, an init, a session, no core dumps, limits, and an environment of the sandbox's own") {
     need();
     setenv("SECRET", "of the host", 1);
