@@ -1,6 +1,7 @@
 //! The seccomp listener's way to the host: pidfd_getfd out of the held child; where that is refused, a message through
 //! a socket, if the filter lets the child send one.
 
+use crate::diagnose::{Refused, diagnose};
 use crate::error::{Error, Result, Stage};
 use crate::fd;
 use nix::errno::Errno;
@@ -44,8 +45,7 @@ pub fn take(pidfd: RawFd, number: RawFd) -> Result<OwnedFd> {
     // SAFETY: no pointers.
     let fd = unsafe { libc::syscall(libc::SYS_pidfd_getfd, pidfd, number, 0) };
     fd::owned(RawFd::try_from(fd).unwrap_or(-1)).map_err(|errno| {
-        let hint = if errno == Errno::EPERM { "the host may not trace its child: Yama, or a security module" } else { "" };
-        failed(errno, "pidfd_getfd of the listener").hint(hint)
+        failed(errno, "pidfd_getfd of the listener").hint(diagnose(&Refused::Trace, errno as i32))
     })
 }
 

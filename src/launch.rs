@@ -6,6 +6,7 @@ use crate::cgroup::{Home, Leaf};
 use crate::cmd::Cmd;
 use crate::confine::namespace::{self, Ns};
 use crate::confine::{cgroup, filter, identity, landlock, mount, privilege, trace};
+use crate::diagnose::{Refused, diagnose};
 use crate::error::{Error, Result, Stage};
 use crate::fd;
 use crate::handoff;
@@ -242,7 +243,7 @@ impl Launch {
         let result = self.clone_blocked();
         block(&raw const before, ptr::null_mut());
         let namespaces = self.plan.namespaces;
-        let failed = |errno: i32| Error::new(Stage::SANDBOX_STAGE_CLONE, 0, errno, "clone3").hint(namespace::hint(namespaces, errno));
+        let failed = |errno: i32| Error::new(Stage::SANDBOX_STAGE_CLONE, 0, errno, "clone3").hint(diagnose(&Refused::Namespaces(namespaces), errno));
         let pid = result.map_err(|errno| {
             self.wait_for_keeper();
             failed(errno)

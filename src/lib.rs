@@ -18,6 +18,7 @@ pub mod capi;
 mod cgroup;
 mod cmd;
 mod confine;
+mod diagnose;
 mod error;
 mod fd;
 mod handoff;

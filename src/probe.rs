@@ -1,14 +1,19 @@
 //! What this kernel allows this process, found by trying: each feature is a spawn of the library's own that uses it, of
 //! a program that ends at once (the trampoline without its argument). Nothing is read from versions or settings.
 
-use crate::cmd::Cmd;
-use crate::confine::landlock;
+use crate::cmd::{Cmd, Hook, ReadyFn};
 use crate::confine::namespace::{self, Ns};
+use crate::confine::mount::Kind;
+use crate::error::Stage;
+use crate::fd;
 use crate::launch;
 use crate::options::Opt;
+use crate::process::Child;
 use crate::seccomp::act;
 use crate::seccomp::filter::{Filter, sandbox_filter_flag};
 use crate::trampoline;
+use nix::errno::Errno;
+use std::ffi::{c_int, c_void};
 use std::os::fd::{AsRawFd, OwnedFd};
 
 /// What sandbox_probe found: 1 for what a spawn of this process can use here and now, 0 for what it can't.
@@ -43,77 +48,225 @@ pub struct sandbox_features {
     pub wait_killable: u32,
     /// Landlock's ABI; 0: none.
     pub landlock_abi: u32,
+
+    // Why not: 0 where it works, else the errno of what was tried.
+    /// Of a child with a user namespace and this one: user, pid, mount, net, uts, ipc, cgroup, time, in that order.
+    pub namespace_errno: [i32; 8],
+    /// The same without a user namespace; the first is 0.
+    pub namespace_alone_errno: [i32; 8],
+    /// A new root with a tmpfs in it, in a pid and a mount namespace and, where one can be had, a user namespace.
+    pub mount_errno: i32,
+    /// A new proc in such a root.
+    pub proc_errno: i32,
+    /// An overlay, its changes in memory.
+    pub overlay_errno: i32,
+    /// clone3 itself, and its CLONE_INTO_CGROUP.
+    pub clone3_errno: i32,
+    pub clone_into_cgroup_errno: i32,
+    pub pidfd_open_errno: i32,
+    /// To take an fd out of a child; without it the listener comes by a message, where the filter lets one pass.
+    pub pidfd_getfd_errno: i32,
+    /// To seize a child; to read a notified program's memory.
+    pub ptrace_errno: i32,
+    pub memory_errno: i32,
+    pub trampoline_errno: i32,
+    pub mdwe_errno: i32,
+    pub filter_errno: i32,
+    pub notify_errno: i32,
+    pub landlock_errno: i32,
+    /// Answers to notifications without a wait for the scheduler (SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP).
+    pub sync_wake_up: u32,
+    /// The actions that this kernel's filters have: bit 0 KILL_PROCESS, then KILL_THREAD, TRAP, ERRNO, NOTIFY, TRACE, LOG, ALLOW.
+    pub actions: u32,
 }
 
 struct Probe {
-    program: OwnedFd,
+    /// Without it, where no memfd may be executed, the program is none: to get as far as its execve is to work.
+    program: Option<OwnedFd>,
+    /// What the user namespace adds, where one can be had.
+    base: u64,
 }
 
+type Asked = crate::error::Result<()>;
+
 impl Probe {
-    /// A spawn with what `ask` asks for.
-    fn works(&self, ask: impl FnOnce(&mut Cmd) -> crate::error::Result<()>) -> u32 {
-        let mut cmd = Cmd::new(c"probe");
-        let asked = cmd.exec_fd(self.program.as_raw_fd()).and_then(|()| {
+    /// A spawn with what `ask` asks for; its end is not waited for.
+    fn spawn(&self, ask: impl FnOnce(&mut Cmd) -> Asked) -> Result<Option<Child>, i32> {
+        let mut cmd = Cmd::new(c"/");
+        let asked = self.program.as_ref().map_or(Ok(()), |program| cmd.exec_fd(program.as_raw_fd())).and_then(|()| {
             cmd.env_clear()?;
-            (0..3).try_for_each(|target| cmd.stdio(target, 1, -1))?;
             cmd.option(Opt::SANDBOX_OPT_ALLOW_PRIVILEGED_HOST as u32, 1)?;
             ask(&mut cmd)
         });
-        let spawned = asked.and_then(|()| launch::spawn(&cmd, cmd.plan()?));
-        spawned.is_ok_and(|child| child.wait(-1).is_ok() || child.has_ended()).into()
+        match asked.and_then(|()| launch::spawn(&cmd, cmd.plan()?)) {
+            Ok(child) => Ok(Some(child)),
+            Err(error) if self.program.is_none() && error.stage == Stage::SANDBOX_STAGE_EXEC as u32 => Ok(None),
+            Err(error) => Err(error.errno),
+        }
     }
 
-    fn option(&self, option: Opt, value: u64) -> u32 {
-        self.works(|cmd| cmd.option(option as u32, value))
+    /// 0, or why not.
+    fn errno(&self, ask: impl FnOnce(&mut Cmd) -> Asked) -> i32 {
+        match self.spawn(ask) {
+            Ok(Some(child)) if child.wait(-1).is_err() && !child.has_ended() => libc::ECHILD,
+            Ok(_) => 0,
+            Err(errno) => errno,
+        }
     }
 
-    fn filter(&self, action: u32, flags: u64) -> u32 {
-        self.works(|cmd| {
-            let mut filter = Filter::new(act::ALLOW);
-            filter.rule(action, "acct", &[])?;
-            filter.flags(flags)?;
-            cmd.filter(&filter)
+    fn option(&self, option: Opt, value: u64) -> i32 {
+        self.errno(|cmd| cmd.option(option as u32, value))
+    }
+
+    fn filter(&self, action: u32, flags: u64) -> i32 {
+        self.errno(|cmd| add_filter(cmd, action, flags))
+    }
+
+    fn namespaces(&self, base: u64) -> [i32; 8] {
+        namespace::ALL.map(|ns| match ns as u64 | base {
+            asked if base == 0 && asked == Ns::SANDBOX_NS_USER as u64 => 0,
+            asked => self.errno(|cmd| cmd.unshare(asked)),
         })
     }
 
-    fn namespaces(&self) -> u64 {
-        let user = Ns::SANDBOX_NS_USER as u64;
-        let has_user = self.works(|cmd| cmd.unshare(user)) == 1;
-        let base = if has_user { user } else { 0 };
-        let others = namespace::ALL.iter().filter(|ns| **ns as u64 != user && self.works(|cmd| cmd.unshare(base | **ns as u64)) == 1);
-        others.fold(base, |found, ns| found | *ns as u64)
+    fn mount(&self, kind: Kind) -> i32 {
+        self.errno(|cmd| {
+            cmd.unshare(self.base | Ns::SANDBOX_NS_PID as u64)?;
+            cmd.mount(c"probe", kind)
+        })
+    }
+
+    /// What `look` finds of a child that is held at the gate.
+    fn held(&self, look: ReadyFn) -> i32 {
+        self.errno(|cmd| {
+            cmd.on_ready = Some(Hook { function: look, userdata: std::ptr::null_mut() });
+            Ok(())
+        })
+    }
+
+    fn ptrace(&self) -> i32 {
+        self.spawn(|cmd| cmd.ptrace(0)).err().unwrap_or(0) // not waited for: it stops at its exec
     }
 
     fn status_of_reaped(&self) -> u32 {
-        let mut cmd = Cmd::new(c"probe");
-        let spawned = cmd.exec_fd(self.program.as_raw_fd()).and_then(|()| launch::spawn(&cmd, cmd.plan()?));
-        spawned.is_ok_and(|child| child.is_told_after_reaping()).into()
+        matches!(self.spawn(|_| Ok(())), Ok(Some(child)) if child.is_told_after_reaping()).into()
+    }
+
+    fn sync_wake_up(&self) -> u32 {
+        const SECCOMP_IOCTL_NOTIF_SET_FLAGS: libc::c_ulong = 0x4008_2104;
+        let Ok(Some(child)) = self.spawn(|cmd| add_filter(cmd, act::NOTIFY, 0)) else { return 0 };
+        // SAFETY: the flag is the argument itself.
+        (unsafe { libc::ioctl(child.fds().seccomp_fd, SECCOMP_IOCTL_NOTIF_SET_FLAGS as _, 1u64) } == 0).into()
     }
 }
 
-pub fn probe() -> crate::error::Result<sandbox_features> {
-    let probe = Probe { program: trampoline::program()? };
-    let wait_killable = sandbox_filter_flag::SANDBOX_FILTER_WAIT_KILLABLE_RECV as u64;
-    Ok(sandbox_features {
-        namespaces: probe.namespaces(),
-        spawn: probe.works(|_| Ok(())),
-        clone3: has_clone3().into(),
-        trampoline: probe.option(Opt::SANDBOX_OPT_INIT, 1),
-        status_of_reaped: probe.status_of_reaped(),
-        mdwe: probe.option(Opt::SANDBOX_OPT_MDWE, 1),
-        deny_tsc: probe.option(Opt::SANDBOX_OPT_DENY_TSC, 1),
-        speculation: probe.option(Opt::SANDBOX_OPT_SPECULATION, 3),
-        keyring: probe.option(Opt::SANDBOX_OPT_NEW_KEYRING, 1),
-        filter: probe.filter(act::ERRNO | 1, 0),
-        notify: probe.filter(act::NOTIFY, 0),
-        wait_killable: probe.filter(act::NOTIFY, wait_killable),
-        landlock_abi: landlock::abi(),
-    })
+fn add_filter(cmd: &mut Cmd, action: u32, flags: u64) -> Asked {
+    let mut filter = Filter::new(act::ALLOW);
+    filter.rule(action, "acct", &[])?;
+    filter.flags(flags)?;
+    cmd.filter(&filter)
 }
 
-/// An empty struct is EINVAL where the call exists.
-fn has_clone3() -> bool {
-    // SAFETY: no memory is named.
-    let result = unsafe { libc::syscall(libc::SYS_clone3, std::ptr::null::<u8>(), 0usize) };
-    result < 0 && nix::errno::Errno::last() != nix::errno::Errno::ENOSYS
+pub fn probe() -> sandbox_features {
+    let mut probe = Probe { program: trampoline::program().ok(), base: 0 };
+    let wait_killable = sandbox_filter_flag::SANDBOX_FILTER_WAIT_KILLABLE_RECV as u64;
+    let user = Ns::SANDBOX_NS_USER as u64;
+    let namespace_errno = probe.namespaces(user);
+    let has_user = namespace_errno.first() == Some(&0);
+    probe.base = if has_user { user } else { 0 };
+    let namespace_alone_errno = probe.namespaces(0);
+    let usable = if has_user { namespace_errno } else { namespace_alone_errno };
+    let named = namespace::ALL.iter().zip(usable).filter(|(ns, errno)| *errno == 0 && (has_user || **ns as u64 != user));
+    let [clone3_errno, clone_into_cgroup_errno] = clone3();
+    let (landlock_abi, landlock_errno) = landlock_abi();
+    let [trampoline_errno, mdwe_errno] = [Opt::SANDBOX_OPT_INIT, Opt::SANDBOX_OPT_MDWE].map(|option| probe.option(option, 1));
+    let [filter_errno, notify_errno] = [act::ERRNO | 1, act::NOTIFY].map(|action| probe.filter(action, 0));
+    let works = |errno: i32| u32::from(errno == 0);
+    sandbox_features {
+        namespaces: named.fold(0, |found, (ns, _)| found | *ns as u64),
+        spawn: works(probe.errno(|_| Ok(()))),
+        clone3: works(clone3_errno),
+        trampoline: works(trampoline_errno),
+        status_of_reaped: probe.status_of_reaped(),
+        mdwe: works(mdwe_errno),
+        deny_tsc: works(probe.option(Opt::SANDBOX_OPT_DENY_TSC, 1)),
+        speculation: works(probe.option(Opt::SANDBOX_OPT_SPECULATION, 3)),
+        keyring: works(probe.option(Opt::SANDBOX_OPT_NEW_KEYRING, 1)),
+        filter: works(filter_errno),
+        notify: works(notify_errno),
+        wait_killable: works(probe.filter(act::NOTIFY, wait_killable)),
+        landlock_abi,
+        namespace_errno,
+        namespace_alone_errno,
+        mount_errno: probe.mount(Kind::Tmpfs { bytes: 0, mode: 0o700 }),
+        proc_errno: probe.mount(Kind::Proc { flags: 0 }),
+        overlay_errno: probe.mount(Kind::Overlay { lowers: vec![c"/".to_owned()], upper: None }),
+        clone3_errno,
+        clone_into_cgroup_errno,
+        pidfd_open_errno: pidfd_open(),
+        pidfd_getfd_errno: probe.held(take_fd),
+        ptrace_errno: probe.ptrace(),
+        memory_errno: probe.held(read_memory),
+        trampoline_errno,
+        mdwe_errno,
+        filter_errno,
+        notify_errno,
+        landlock_errno,
+        sync_wake_up: probe.sync_wake_up(),
+        actions: actions(),
+    }
+}
+
+/// Fds of the host's are the held child's too; a number that is none of them is EBADF, but only to who may take one.
+extern "C" fn take_fd(_: libc::pid_t, pidfd: c_int, _: *mut c_void) -> c_int {
+    // SAFETY: no pointers.
+    let fd = unsafe { libc::syscall(libc::SYS_pidfd_getfd, pidfd, pidfd, 0) };
+    match fd::owned(c_int::try_from(fd).unwrap_or(-1)) {
+        Ok(_) | Err(Errno::EBADF) => 0,
+        Err(errno) => -(errno as c_int),
+    }
+}
+
+extern "C" fn read_memory(pid: libc::pid_t, _: c_int, _: *mut c_void) -> c_int {
+    let mut byte = 0u8;
+    let here = libc::iovec { iov_base: (&raw mut byte).cast(), iov_len: 1 };
+    // SAFETY: one byte of ours; the other address is the child's, which has the same.
+    let read = unsafe { libc::process_vm_readv(pid, &raw const here, 1, &raw const here, 1, 0) };
+    if read < 0 { -Errno::last_raw() } else { 0 }
+}
+
+/// With arguments that no kernel takes, so that nothing is cloned: EINVAL says that it knows them. One that knows no cgroup in
+/// them calls them too big.
+fn clone3() -> [i32; 2] {
+    const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
+    let mut args = [0u64; 11]; // struct clone_args
+    args[0] = CLONE_INTO_CGROUP;
+    args[10] = u64::MAX;
+    let tried = |size: usize| {
+        // SAFETY: the kernel reads `size` bytes of it: none, or all.
+        unsafe { libc::syscall(libc::SYS_clone3, args.as_ptr(), size) };
+        Errno::last_raw()
+    };
+    [match tried(0) { libc::EINVAL => 0, errno => errno }, match tried(size_of_val(&args)) { libc::EINVAL => 0, errno => errno }]
+}
+
+fn pidfd_open() -> i32 {
+    // SAFETY: no pointers.
+    let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, libc::getpid(), 0) };
+    fd::owned(c_int::try_from(fd).unwrap_or(-1)).err().map_or(0, |errno| errno as i32)
+}
+
+fn actions() -> u32 {
+    const SECCOMP_GET_ACTION_AVAIL: u32 = 2;
+    let all = [act::KILL_PROCESS, act::KILL_THREAD, act::TRAP, act::ERRNO, act::NOTIFY, act::TRACE, act::LOG, act::ALLOW];
+    // SAFETY: the call reads one number of ours.
+    let is_there = |action: &u32| unsafe { libc::syscall(libc::SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &raw const *action) } == 0;
+    all.iter().enumerate().filter(|(_, action)| is_there(action)).fold(0, |found, (bit, _)| found | 1 << bit)
+}
+
+fn landlock_abi() -> (u32, i32) {
+    const LANDLOCK_CREATE_RULESET_VERSION: u32 = 1;
+    // SAFETY: with this flag the call takes no struct and gives a number.
+    let abi = unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, std::ptr::null::<u8>(), 0usize, LANDLOCK_CREATE_RULESET_VERSION) };
+    u32::try_from(abi).map_or_else(|_| (0, Errno::last_raw()), |abi| (abi, 0))
 }

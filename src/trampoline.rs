@@ -1,5 +1,6 @@
 //! The trampoline's program: embedded here, run from a sealed memfd, made anew for each spawn that needs it.
 
+use crate::diagnose::{Refused, diagnose};
 use crate::error::{Error, Result, Stage};
 use crate::fd;
 use nix::errno::Errno;
@@ -28,8 +29,7 @@ fn create(name: &CStr, flags: u32, newer: u32) -> nix::Result<OwnedFd> {
 /// The program, closed to every change: what runs is what was built, whoever gets hold of it.
 pub fn program() -> Result<OwnedFd> {
     sealed(c"sandbox-spawn", PROGRAM, MFD_EXEC).map_err(|errno| {
-        let hint = if errno == Errno::EACCES { "the sysctl vm.memfd_noexec forbids executable memfds" } else { "" };
-        failed(errno, "memfd for the trampoline").hint(hint)
+        failed(errno, "memfd for the trampoline").hint(diagnose(&Refused::Memfd, errno as i32))
     })
 }
 

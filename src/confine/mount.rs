@@ -3,6 +3,7 @@
 
 use crate::cmd::Cmd;
 use crate::confine::namespace::Ns;
+use crate::diagnose::{Refused, diagnose};
 use crate::error::{Error, Result, Stage, quoted};
 use std::ffi::{CStr, CString};
 use std::os::fd::OwnedFd;
@@ -194,9 +195,7 @@ impl Cmd {
 pub fn hint(text: &str, errno: i32) -> &'static str {
     let is = |what: &str| text.starts_with(what);
     match errno {
-        libc::EPERM if is("proc") => {
-            "without a pid namespace of its own a proc is the host's; in one, a container whose own /proc is partly covered allows no new one (too revealing)"
-        }
+        libc::EPERM if is("proc") => diagnose(&Refused::Proc, errno),
         libc::EPERM if is("mqueue") => "it needs an IPC namespace of its own (SANDBOX_NS_IPC)",
         libc::EPERM => "mounts need CAP_SYS_ADMIN or a user namespace of their own (SANDBOX_NS_USER), and a container's profile may forbid them",
         libc::EOVERFLOW => "the user who spawns has no id in the child's user namespace: map it too",

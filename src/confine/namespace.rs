@@ -2,12 +2,12 @@
 //! host while the child stands at a gate.
 
 use crate::cmd::Cmd;
+use crate::diagnose::{Refused, diagnose};
 use crate::error::{Error, Result, Stage, quoted};
 use crate::options::Opt;
 use crate::plan::{Arg, Builder, Source};
 use sandbox_child::plan::{Code, gate};
 use std::ffi::CStr;
-use std::io::ErrorKind;
 use std::path::Path;
 
 /// Namespaces, the kernel's values (CLONE_NEW*).
@@ -183,12 +183,7 @@ pub fn write_maps(cmd: &Cmd, pid: libc::pid_t) -> Result<()> {
 fn write(child: &Path, file: &str, text: &str) -> Result<()> {
     std::fs::write(child.join(file), text).map_err(|error| {
         let errno = error.raw_os_error().unwrap_or(libc::EIO);
-        let hint = match error.kind() {
-            ErrorKind::PermissionDenied => "an ordinary user maps its own id alone; a container's profile or AppArmor may forbid even that",
-            ErrorKind::InvalidInput => "ids that overlap, or do not exist outside",
-            _ => "",
-        };
-        Error::new(Stage::SANDBOX_STAGE_USERNS, 0, errno, format!("{file} {:?}", text.trim_end())).hint(hint)
+        Error::new(Stage::SANDBOX_STAGE_USERNS, 0, errno, format!("{file} {:?}", text.trim_end())).hint(diagnose(&Refused::Map, errno))
     })
 }
 
@@ -198,17 +193,4 @@ fn may_set_groups() -> bool {
     let status = std::fs::read_to_string("/proc/thread-self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
     line.and_then(|line| u64::from_str_radix(line.trim(), 16).ok()).is_some_and(|caps| caps >> CAP_SETGID & 1 == 1)
-}
-
-/// What a refused clone's message adds.
-pub fn hint(namespaces: u64, errno: i32) -> &'static str {
-    match errno {
-        libc::EPERM | libc::EACCES if namespaces & Ns::SANDBOX_NS_USER as u64 != 0 => {
-            "user namespaces are not allowed here: a sysctl, AppArmor, or a container's profile"
-        }
-        libc::EPERM if namespaces != 0 => "without a user namespace of its own this needs CAP_SYS_ADMIN",
-        libc::ENOSPC => "the limit of nested or of all namespaces is reached (sysctl user.max_*_namespaces)",
-        libc::EAGAIN => "the limit of processes is reached (RLIMIT_NPROC, pids.max)",
-        _ => "",
-    }
 }

@@ -3,6 +3,7 @@
 
 use crate::cmd::Cmd;
 use crate::confine::init;
+use crate::diagnose::{Refused, diagnose};
 use crate::error::{Error, Result, Stage};
 use crate::plan::Builder;
 use sandbox_child::plan::{Code, gate};
@@ -22,7 +23,7 @@ pub fn gate(cmd: &Cmd, plan: &mut Builder) -> Result<()> {
 /// What a refused seize's message adds.
 pub fn hint(errno: i32) -> &'static str {
     match errno {
-        libc::EPERM => "it is traced already (strace, a debugger), not dumpable, or Yama's ptrace_scope forbids it",
+        libc::EPERM => diagnose(&Refused::Trace, errno),
         libc::EIO | libc::EINVAL => "this kernel lacks one of the options",
         _ => "",
     }

@@ -58,7 +58,7 @@ mkdir -p "$out" "$work/lib"
 cp -P "$PREFIX"/lib/libsandbox_spawn.so* "$work/lib/"
 chmod 755 "$work"/lib/*.so.*.*
 
-all="stdio fds exec options init rlimits status errors hosts threads state pty memory supervisor"
+all="probe stdio fds exec options init rlimits status errors hosts threads state pty memory supervisor"
 themes="stdio fds exec options init status errors state pty"
 who=user
 if build gcc-dynamic gcc dynamic $all; then
