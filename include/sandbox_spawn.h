@@ -968,6 +968,10 @@ typedef struct sandbox_features {
      */
     int32_t overlay_errno;
     /**
+     * A control group of its own, found or made where the library looks for one.
+     */
+    int32_t cgroup_errno;
+    /**
      * clone3 itself, and its CLONE_INTO_CGROUP.
      */
     int32_t clone3_errno;
@@ -984,6 +988,7 @@ typedef struct sandbox_features {
     int32_t memory_errno;
     int32_t trampoline_errno;
     int32_t mdwe_errno;
+    int32_t keyring_errno;
     int32_t filter_errno;
     int32_t notify_errno;
     int32_t landlock_errno;

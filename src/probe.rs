@@ -60,6 +60,8 @@ pub struct sandbox_features {
     pub proc_errno: i32,
     /// An overlay, its changes in memory.
     pub overlay_errno: i32,
+    /// A control group of its own, found or made where the library looks for one.
+    pub cgroup_errno: i32,
     /// clone3 itself, and its CLONE_INTO_CGROUP.
     pub clone3_errno: i32,
     pub clone_into_cgroup_errno: i32,
@@ -71,6 +73,7 @@ pub struct sandbox_features {
     pub memory_errno: i32,
     pub trampoline_errno: i32,
     pub mdwe_errno: i32,
+    pub keyring_errno: i32,
     pub filter_errno: i32,
     pub notify_errno: i32,
     pub landlock_errno: i32,
@@ -79,6 +82,9 @@ pub struct sandbox_features {
     /// The actions that this kernel's filters have: bit 0 KILL_PROCESS, then KILL_THREAD, TRAP, ERRNO, NOTIFY, TRACE, LOG, ALLOW.
     pub actions: u32,
 }
+
+/// No padding: it would show what lay there before.
+const _: () = assert!(size_of::<sandbox_features>() == 14 * 4 + (8 + 8 + 16 + 2) * 4);
 
 struct Probe {
     /// Without it, where no memfd may be executed, the program is none: to get as far as its execve is to work.
@@ -179,7 +185,7 @@ pub fn probe() -> sandbox_features {
     let named = namespace::ALL.iter().zip(usable).filter(|(ns, errno)| *errno == 0 && (has_user || **ns as u64 != user));
     let [clone3_errno, clone_into_cgroup_errno] = clone3();
     let (landlock_abi, landlock_errno) = landlock_abi();
-    let [trampoline_errno, mdwe_errno] = [Opt::SANDBOX_OPT_INIT, Opt::SANDBOX_OPT_MDWE].map(|option| probe.option(option, 1));
+    let [trampoline_errno, mdwe_errno, keyring_errno] = [Opt::SANDBOX_OPT_INIT, Opt::SANDBOX_OPT_MDWE, Opt::SANDBOX_OPT_NEW_KEYRING].map(|option| probe.option(option, 1));
     let [filter_errno, notify_errno] = [act::ERRNO | 1, act::NOTIFY].map(|action| probe.filter(action, 0));
     let works = |errno: i32| u32::from(errno == 0);
     sandbox_features {
@@ -191,7 +197,7 @@ pub fn probe() -> sandbox_features {
         mdwe: works(mdwe_errno),
         deny_tsc: works(probe.option(Opt::SANDBOX_OPT_DENY_TSC, 1)),
         speculation: works(probe.option(Opt::SANDBOX_OPT_SPECULATION, 3)),
-        keyring: works(probe.option(Opt::SANDBOX_OPT_NEW_KEYRING, 1)),
+        keyring: works(keyring_errno),
         filter: works(filter_errno),
         notify: works(notify_errno),
         wait_killable: works(probe.filter(act::NOTIFY, wait_killable)),
@@ -201,6 +207,7 @@ pub fn probe() -> sandbox_features {
         mount_errno: probe.mount(Kind::Tmpfs { bytes: 0, mode: 0o700 }),
         proc_errno: probe.mount(Kind::Proc { flags: 0 }),
         overlay_errno: probe.mount(Kind::Overlay { lowers: vec![c"/".to_owned()], upper: None }),
+        cgroup_errno: probe.errno(|cmd| cmd.cgroup(None)),
         clone3_errno,
         clone_into_cgroup_errno,
         pidfd_open_errno: pidfd_open(),
@@ -209,6 +216,7 @@ pub fn probe() -> sandbox_features {
         memory_errno: probe.held(read_memory),
         trampoline_errno,
         mdwe_errno,
+        keyring_errno,
         filter_errno,
         notify_errno,
         landlock_errno,

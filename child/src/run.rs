@@ -234,11 +234,17 @@ fn add_personality(flag: usize) -> Done {
 
 /// 0 says that the processor is not affected: there is nothing to force.
 fn force_off(misfeature: usize) -> Done {
+    const PR_SPEC_DISABLE: isize = 4;
     const PR_SPEC_FORCE_DISABLE: usize = 8;
     if done(sys::prctl(sys::PR_GET_SPECULATION_CTRL, misfeature, 0))? == 0 {
         return Ok(0);
     }
-    done(sys::prctl(sys::PR_SET_SPECULATION_CTRL, misfeature, PR_SPEC_FORCE_DISABLE))
+    done(sys::prctl(sys::PR_SET_SPECULATION_CTRL, misfeature, PR_SPEC_FORCE_DISABLE))?;
+    // An arm64 that is affected and can do nothing about it takes the wish, and stays as it was.
+    match done(sys::prctl(sys::PR_GET_SPECULATION_CTRL, misfeature, 0))? {
+        now if now & (PR_SPEC_DISABLE | PR_SPEC_FORCE_DISABLE as isize) != 0 => Ok(0),
+        _ => Err(sys::ENXIO),
+    }
 }
 
 /// The trampoline's exec: the fds it needs cross it, the block's number goes along as its one argument.

@@ -130,6 +130,13 @@ static void unchanged(size_t one, size_t other, const char *when) {
          (int)strcspn(after + at, "\n"), after + at);
 }
 
+/* An older arm64 kernel lacks MDWE, and that processor what concerns its time stamp counter and its speculation. */
+#if defined __aarch64__
+enum { MOST_REFUSED = 7 };
+#else
+enum { MOST_REFUSED = 4 };
+#endif
+
 /* Spawned well, and with a program that is not there. */
 static void try_pair(size_t one, size_t other, int *good) {
     for (int fails = 0; fails < 2; fails++) {
@@ -158,11 +165,11 @@ TEST(alone, "a spawn with each option alone changes nothing in its host, from th
     pthread_t thread;
     snapshot(before, sizeof before);
     for (size_t one = 0; one < OPTIONS; one++) try_pair(one, one, &good);
-    CHECK(good >= (int)OPTIONS - 4); /* some may be refused here: an unprivileged user, a processor without the feature */
+    CHECK(good >= (int)OPTIONS - MOST_REFUSED); /* some may be refused here: an unprivileged user, a processor without the feature */
     good = 0;
     pthread_create(&thread, NULL, in_a_thread, &good);
     pthread_join(thread, NULL);
-    CHECK(good >= (int)OPTIONS - 4);
+    CHECK(good >= (int)OPTIONS - MOST_REFUSED);
 }
 
 TEST(pairs, "nor do the options in pairs") {
@@ -171,7 +178,7 @@ TEST(pairs, "nor do the options in pairs") {
     for (size_t one = 0; one < OPTIONS; one++)
         for (size_t other = one + 1; other < OPTIONS; other++)
             if ((one * 3 + other) % (size_t)test_scale() == 0) try_pair(one, other, &good);
-    CHECK(good > (int)OPTIONS * (int)OPTIONS / 3 / test_scale());
+    CHECK(good > (int)OPTIONS * (int)OPTIONS / (test_scale() > 1 ? 5 : 3) / test_scale());
 }
 
 TEST(sees, "the look at the host sees a change of each kind") {
