@@ -747,6 +747,16 @@ typedef struct sandbox_filter sandbox_filter;
 typedef struct sandbox_notify sandbox_notify;
 
 /**
+ * Children set up ahead. Any number of threads may use one pool at once.
+ *
+ * A held child has all that its command asks for and takes long: namespaces, mounts, a cgroup of its own. What it takes
+ * over from its host (credentials, limits, working directory, the set-up thread's own filters) it has as of the moment
+ * it was set up. It keeps none of the host's fds open, no program that runs already can trace it, and it dies with the
+ * host. Each is used for one run: nothing of that reaches the next.
+ */
+typedef struct sandbox_pool sandbox_pool;
+
+/**
  * What came of one run.
  */
 typedef struct sandbox_result sandbox_result;
@@ -2013,6 +2023,50 @@ int sandbox_cmd_mask(struct sandbox_cmd *cmd,
  */
 int sandbox_cmd_preset(struct sandbox_cmd *cmd,
                        uint32_t preset);
+
+/**
+ * A new pool for `cmd`, and `size` children for it, set up in the calling thread. Where one can't be set up, the next
+ * refill or spawn tries again and tells why.
+ *
+ * @param cmd   Copied as it is now.
+ * @param size  How many children to hold, 1 to 4096. Each takes three of the host's fds.
+ * @return A handle to free with sandbox_pool_free; NULL where `cmd` is NULL, or `size` out of range.
+ */
+struct sandbox_pool *sandbox_pool_new(const struct sandbox_cmd *cmd,
+                                      size_t size);
+
+/**
+ * Runs a held child; or, where there is none, one set up for it now. One that has died while it was held is replaced
+ * unseen. The pool is not refilled by it: call sandbox_pool_refill when there is time.
+ *
+ * The pool's on_ready is called at the run, and ptrace seizes then. Wall time counts from here.
+ *
+ * @param override  What to run in place of the pool's command, or NULL. Program and arguments are its own; environment
+ *                  changes come on top of the pool's (sandbox_cmd_env_clear drops those); streams, passed fds and
+ *                  working directory are the pool's where it sets none. All else is fixed when a child is set up:
+ *                  a setter for it on `override` refuses the spawn.
+ * @param child     Set to a handle, as sandbox_spawn gives it; to NULL on failure.
+ * @param error     Filled on failure, zeroed on success; NULL allowed.
+ * @return As sandbox_spawn. -EINVAL with stage SETUP: `override` sets what is fixed; else with the stage of what
+ *         a pool can't hold: a pre_exec, or CLOSE_FDS or RESET_SIGNALS off. -ECHILD: in a fork of the pool's process.
+ */
+int sandbox_pool_spawn(struct sandbox_pool *pool,
+                       const struct sandbox_cmd *override,
+                       struct sandbox_child **child,
+                       struct sandbox_error *error);
+
+/**
+ * Sets up what is missing, in the calling thread, and replaces held children that have died.
+ *
+ * @param error  Filled on failure, zeroed on success; NULL allowed. Those set up before the failure are kept.
+ * @return How many were set up; else as sandbox_spawn.
+ */
+int sandbox_pool_refill(struct sandbox_pool *pool, struct sandbox_error *error);
+
+/**
+ * Frees the pool and ends the children that it holds; NULL does nothing. Those that run live on, each with its handle.
+ */
+void sandbox_pool_free(struct sandbox_pool *pool);
 
 /**
  * A supervisor of `child`: takes its seccomp fd out of the handle. The child may be freed before it.

@@ -4,7 +4,7 @@
 use crate::confine::filter::Loaded;
 use crate::error::{Error, Result, Stage};
 use crate::memory::Mapping;
-use crate::plan::{Plan, Source};
+use crate::plan::{Plan, Role, Source};
 use crate::seccomp::bpf::{self, LONGEST};
 use crate::seccomp::prologue::{self, Step};
 use sandbox_child::meet;
@@ -162,7 +162,7 @@ impl Image {
             head.magic = MAGIC;
             head.length = number(self.bytes.len())?;
             head.flags = flags;
-            head.parent_pid = host;
+            *head.parent_pid.get_mut() = host;
             head.ops = number(self.ops)?;
             head.ops_count = number(plan.ops.len())?;
             head.slots = number(self.slots)?;
@@ -172,7 +172,7 @@ impl Image {
             head.paths = number(self.paths)?;
             head.paths_count = number(self.paths_count)?;
             head.host_pidfd_slot = number(slot_of(Source::Host))?;
-            head.socket_slot = number(slot_of(Source::Handoff))?;
+            head.socket_slot = number(slot_of(if plan.role == Role::Held { Source::Control } else { Source::Handoff }))?;
             *head.phase.get_mut() = if flags & flag::OWN_MEMORY == 0 { meet::RUNNING | meet::SHARED } else { meet::UNBORN };
         }
         Ok(())

@@ -112,6 +112,10 @@ pub struct Cmd {
     pub landlock: Ruleset,
     pub preset: Option<Preset>,
     pub cgroup: Group,
+    /// Which streams the caller has named.
+    pub stdio_given: [bool; 3],
+    /// The first setter called of those that a run in a pool can't have any more.
+    pub confining: Option<&'static str>,
     latched: Option<Error>,
     plan: OnceLock<Arc<Plan>>,
 }
@@ -155,6 +159,8 @@ impl Cmd {
             landlock: Ruleset::default(),
             preset: None,
             cgroup: Group::default(),
+            stdio_given: [false; 3],
+            confining: None,
             latched: None,
             plan: OnceLock::new(),
         };
@@ -265,6 +271,9 @@ impl Cmd {
         };
         if let Some(place) = self.stdio.get_mut(index) {
             *place = stream;
+        }
+        if let Some(given) = self.stdio_given.get_mut(index) {
+            *given = true;
         }
         Ok(())
     }

@@ -80,6 +80,45 @@ pub fn receive(socket: &OwnedFd, pidfd: RawFd) -> Result<OwnedFd> {
     fd::owned(number).map_err(|errno| failed(errno, "the listener's message"))
 }
 
+/// Sends `fds` to a held child: at least one message, as many as it takes.
+pub fn send(socket: &OwnedFd, fds: &[RawFd]) -> std::result::Result<(), Errno> {
+    const MOST: usize = 253; // SCM_MAX_FD
+    let mut rest = fds;
+    loop {
+        let (now, later) = rest.split_at(rest.len().min(MOST));
+        rest = later;
+        let mut byte = 0u8;
+        let mut vector = libc::iovec { iov_base: (&raw mut byte).cast(), iov_len: 1 };
+        let mut control = [0u64; 2 + (MOST + 1) / 2];
+        // SAFETY: all-zero is a valid msghdr.
+        let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
+        message.msg_iov = &raw mut vector;
+        message.msg_iovlen = 1;
+        if !now.is_empty() {
+            let size = u32::try_from(size_of_val(now)).unwrap_or(0);
+            // SAFETY: the control buffer has room for the head and as many fds as there are.
+            unsafe {
+                message.msg_control = control.as_mut_ptr().cast();
+                message.msg_controllen = libc::CMSG_SPACE(size) as _;
+                let header = libc::CMSG_FIRSTHDR(&raw const message);
+                (*header).cmsg_level = libc::SOL_SOCKET;
+                (*header).cmsg_type = libc::SCM_RIGHTS;
+                (*header).cmsg_len = libc::CMSG_LEN(size) as _;
+                std::ptr::copy_nonoverlapping(now.as_ptr(), libc::CMSG_DATA(header).cast(), now.len());
+            }
+        }
+        // SAFETY: the message names buffers of ours.
+        while unsafe { libc::sendmsg(socket.as_raw_fd(), &raw const message, libc::MSG_NOSIGNAL) } < 0 {
+            if Errno::last() != Errno::EINTR {
+                return Err(Errno::last());
+            }
+        }
+        if rest.is_empty() {
+            return Ok(());
+        }
+    }
+}
+
 /// A signal can be sent through a pidfd, and through no other kind of fd; signal 0 is none.
 pub fn is_pidfd(fd: &OwnedFd) -> bool {
     // SAFETY: no pointers but NULL.

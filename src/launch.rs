@@ -1,6 +1,8 @@
 //! The host's side of a spawn: clone3, the gate, the outcome. What comes back is a running program's handle, or an
 //! error and nothing left behind.
 
+mod held;
+
 use crate::block::{Image, Place};
 use crate::cgroup::{Home, Leaf};
 use crate::cmd::Cmd;
@@ -12,8 +14,8 @@ use crate::fd;
 use crate::handoff;
 use crate::memory::{Mapping, USUAL_STACK};
 use crate::options::Opt;
-use crate::plan::{Plan, Source};
-use crate::process::Child;
+use crate::plan::{Plan, Role, Source};
+use crate::process::{Child, request_end};
 use crate::seccomp::act;
 use crate::streams::Streams;
 use crate::trampoline;
@@ -27,6 +29,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::{Acquire, Release};
 use std::time::{Duration, Instant};
+
+pub use held::Held;
 
 /// What the host does while the child stands at a gate; an error kills the child and is the spawn's.
 pub type AtGate<'a> = &'a mut dyn FnMut(u32, libc::pid_t, RawFd) -> Result<()>;
@@ -68,30 +72,21 @@ fn seize(pid: libc::pid_t, options: u64) -> Result<()> {
 pub fn spawn_with(cmd: &Cmd, plan: Arc<Plan>, at_gate: AtGate) -> Result<Child> {
     refuse_privileged_host(cmd)?;
     let mut streams = Streams::prepare(cmd)?;
-    let mut launch = Launch::prepare(plan, &mut streams)?;
+    let mut launch = Launch::prepare(plan, &mut streams, 0)?;
     let started = Instant::now();
-    let (mut pid, pidfd) = launch.clone()?;
-    let scatter = |fd: OwnedFd| if cmd.options.is_on(Opt::SANDBOX_OPT_RANDOM_FDS) { fd::scattered(fd) } else { fd };
-    let mut pidfd = scatter(pidfd);
-    let met = launch.meet(&mut pid, &mut pidfd, at_gate);
-    launch.wait_for_keeper();
-    let is_under_way = match met.and_then(|is_under_way| if is_under_way { Ok(true) } else { launch.outcome(&pidfd).map(|()| false) }) {
-        Ok(is_under_way) => is_under_way,
-        Err(error) => {
-            end(pid, pidfd.as_raw_fd());
-            launch.end_unadopted();
-            return Err(error);
-        }
-    };
-    let listener = launch.listener.take().map(scatter);
-    if let Some(leaf) = &mut launch.leaf {
-        leaf.place(scatter);
-    }
-    Ok(Child::new(pid, pidfd, listener, streams, started, launch, is_under_way))
+    let (pid, pidfd) = launch.clone()?;
+    launch.see_through_exec(cmd, streams, (pid, pidfd), started, at_gate).map_err(|lost| lost.error)
+}
+
+/// A start that failed.
+pub struct Lost {
+    pub error: Error,
+    /// The child was killed by others, before anyone had looked at it: another can take its place unseen.
+    pub is_replaceable: bool,
 }
 
 /// A set-user-ID program's environment is its caller's: the library will not start processes for it unasked.
-fn refuse_privileged_host(cmd: &Cmd) -> Result<()> {
+pub fn refuse_privileged_host(cmd: &Cmd) -> Result<()> {
     // SAFETY: reads the auxiliary vector.
     if unsafe { libc::getauxval(libc::AT_SECURE) } != 0 && !cmd.options.is_on(Opt::SANDBOX_OPT_ALLOW_PRIVILEGED_HOST) {
         let what = "the host runs with privileges that its caller has not (AT_SECURE)";
@@ -118,12 +113,32 @@ pub struct Launch {
     is_adopted: bool,
     /// The filters have execve notified: it happens when the caller has answered.
     exec_is_notified: bool,
+    /// Where the child sees the block, once it has memory of its own.
+    base: usize,
+    /// The memory that host and trampoline share, where a run is to be laid into it.
+    memory: Option<OwnedFd>,
+    /// Of a child from a pool: the block it was held with, where its init goes on reporting.
+    held: Option<Place>,
+    /// The host has answered at a gate, or taken the listener.
+    has_met: bool,
 }
 
 // SAFETY: the mappings are this value's alone; the block's atomics are made for sharing.
 unsafe impl Send for Launch {}
 // SAFETY: as above.
 unsafe impl Sync for Launch {}
+
+fn has_pid_namespace(plan: &Plan) -> bool {
+    plan.namespaces & Ns::SANDBOX_NS_PID as u64 != 0
+}
+
+fn flags(plan: &Plan, streams: &Streams, sends_listener: bool) -> u32 {
+    let has = |is_on, flag| if is_on { flag } else { 0 };
+    has(plan.copies_memory, flag::OWN_MEMORY)
+        | has(streams.has_terminal, flag::TERMINAL)
+        | has(plan.has_init && !has_pid_namespace(plan), flag::SUBREAPER)
+        | has(sends_listener, flag::SEND_LISTENER)
+}
 
 struct Keeper {
     stack: Mapping,
@@ -135,9 +150,11 @@ struct Keeper {
 const KEEPER_STACK: usize = USUAL_STACK;
 
 impl Launch {
-    fn prepare(plan: Arc<Plan>, streams: &mut Streams) -> Result<Self> {
+    /// `room` is what a held child's memory has for its run.
+    fn prepare(plan: Arc<Plan>, streams: &mut Streams, room: usize) -> Result<Self> {
         let mut image = Image::new(&plan);
         let length = image.length(&plan);
+        let is_held = plan.role == Role::Held;
         let (mut memory, mut socket) = (None::<OwnedFd>, None);
         // What joins others' namespaces is not dumpable, so that nobody there can take anything out of it.
         let sends_listener = plan.has_listener() && (plan.joins != 0 || !handoff::may_take_fds());
@@ -147,31 +164,20 @@ impl Launch {
                 Source::Stdio(target) => streams.child.get(target).copied().flatten().unwrap_or(-1),
                 Source::Host => streams.host_pidfd()?,
                 Source::Trampoline => streams.keep(trampoline::program()?),
-                Source::Memory => memory.insert(trampoline::memory(length)?).as_raw_fd(),
-                Source::Handoff if plan.has_init || sends_listener => {
+                Source::Memory => memory.insert(trampoline::memory(if is_held { plan.run_offset + room } else { length })?).as_raw_fd(),
+                Source::Control | Source::Handoff if is_held || plan.has_init || sends_listener => {
                     let (host, child) = handoff::socket()?;
                     socket = Some(host);
                     streams.keep(child)
                 }
-                Source::Handoff => -1,
-                Source::Op => -1,
+                Source::Control | Source::Handoff | Source::Op => -1,
             };
             image.set_slot(slot, number);
         }
         let keeper = Keeper::where_needed(&plan)?;
-        let mut flags = if plan.copies_memory { flag::OWN_MEMORY } else { 0 };
+        let mut flags = flags(&plan, streams, sends_listener);
         if keeper.as_ref().is_some_and(|keeper| !keeper.stays) {
             flags |= flag::KEEPER;
-        }
-        if streams.has_terminal {
-            flags |= flag::TERMINAL;
-        }
-        let has_pid_namespace = plan.namespaces & Ns::SANDBOX_NS_PID as u64 != 0;
-        if plan.has_init && !has_pid_namespace {
-            flags |= flag::SUBREAPER;
-        }
-        if sends_listener {
-            flags |= flag::SEND_LISTENER;
         }
         let (place, stack, stack_base) = if plan.enters || plan.copies_memory {
             let shared = Mapping::shared(length, memory.as_ref().map(AsRawFd::as_raw_fd))?;
@@ -183,15 +189,16 @@ impl Launch {
             let base = mapping.at(top - plan.stack_size);
             (Place::new(mapping, top), None, base)
         };
-        if let Some(memory) = memory {
+        if let Some(memory) = memory.take_if(|_| !is_held) {
             streams.keep(memory);
         }
         // SAFETY: the place has room for the image and no child knows of it yet.
-        unsafe { image.place(&plan, place.address(), flags, if has_pid_namespace || plan.joins_pid() { 0 } else { libc::getpid() })? };
+        unsafe { image.place(&plan, place.address(), flags, if has_pid_namespace(&plan) || plan.joins_pid() { 0 } else { libc::getpid() })? };
         let mut launch = Launch {
             _stack: stack,
             stack_base,
             stack_size: plan.stack_size,
+            base: if plan.enters { TRAMPOLINE_ADDRESS } else { place.address() as usize },
             plan,
             place,
             keeper,
@@ -200,6 +207,9 @@ impl Launch {
             leaf: None,
             is_adopted: false,
             exec_is_notified: false,
+            memory,
+            held: None,
+            has_met: false,
         };
         launch.place_filters(&image)?;
         launch.leaf = launch.plan.cgroup.as_ref().map(Home::leaf).transpose()?;
@@ -211,9 +221,8 @@ impl Launch {
         if self.plan.filters.is_empty() {
             return Ok(());
         }
-        let base = if self.plan.enters { TRAMPOLINE_ADDRESS } else { self.place.address() as usize };
         // SAFETY: placed just now; no child knows of it yet.
-        let exec = unsafe { image.place_filters(&self.plan, self.place.address(), base as u64)? };
+        let exec = unsafe { image.place_filters(&self.plan, self.place.address(), self.base as u64)? };
         match exec.action & act::MASK {
             act::KILL_PROCESS | act::KILL_THREAD | act::TRAP => {
                 let what = "the filter would end the child at its own execve";
@@ -305,6 +314,10 @@ impl Launch {
                 return Ok(tracee.is_some() && !self.has_left() && !fd::has_ended(pidfd.as_raw_fd()));
             };
             let gate = self.place.block().gate.load(Acquire);
+            if gate == gate::POOL {
+                return Ok(true);
+            }
+            self.has_met = true;
             if gate == gate::TRACE {
                 tracee = Some(*pid);
             }
@@ -325,6 +338,34 @@ impl Launch {
             }
             if gate == gate::LISTENER && self.exec_is_notified {
                 return Ok(true);
+            }
+        }
+    }
+
+    /// From the clone, or from a held child's message, to the running program's handle.
+    fn see_through_exec(mut self, cmd: &Cmd, streams: Streams, (mut pid, pidfd): (libc::pid_t, OwnedFd), started: Instant, at_gate: AtGate)
+        -> std::result::Result<Child, Lost> {
+        let scatter = |fd: OwnedFd| if cmd.options.is_on(Opt::SANDBOX_OPT_RANDOM_FDS) { fd::scattered(fd) } else { fd };
+        let mut pidfd = scatter(pidfd);
+        let met = self.meet(&mut pid, &mut pidfd, at_gate);
+        self.wait_for_keeper();
+        let outcome = met.and_then(|is_under_way| if is_under_way { Ok(true) } else { self.outcome(&pidfd).map(|()| false) });
+        match outcome {
+            Ok(is_under_way) => {
+                let listener = self.listener.take().map(scatter);
+                if let Some(leaf) = &mut self.leaf {
+                    leaf.place(scatter);
+                }
+                Ok(Child::new(pid, pidfd, listener, streams, started, self, is_under_way))
+            }
+            Err(error) => {
+                if self.held.is_some() && self.ends_by_request() {
+                    end_by_request(pidfd.as_raw_fd());
+                }
+                end(pid, pidfd.as_raw_fd());
+                self.end_unadopted();
+                let is_replaceable = !self.has_met && self.block().state.load(Acquire) == state::RUNNING;
+                Err(Lost { error, is_replaceable })
             }
         }
     }
@@ -431,14 +472,23 @@ impl Launch {
         self.place.block()
     }
 
+    /// Where an init reports: the block that it was started with.
+    pub fn inits_block(&self) -> &Block {
+        self.held.as_ref().unwrap_or(&self.place).block()
+    }
+
+    pub fn left_out(&self) -> u64 {
+        self.block().left_out.load(Acquire) | self.inits_block().left_out.load(Acquire)
+    }
+
     pub fn plan(&self) -> &Plan {
         &self.plan
     }
 
     /// The child may still stand in this memory: it is given up, not unmapped.
     pub fn leak(self) {
-        let Launch { place, _stack, .. } = self;
-        std::mem::forget((place, _stack));
+        let Launch { place, _stack, held, .. } = self;
+        std::mem::forget((place, _stack, held));
     }
 
     fn wait_for_keeper(&self) {
@@ -572,6 +622,14 @@ fn end(pid: libc::pid_t, pidfd: RawFd) {
         if reaped == 0 || Errno::last() != Errno::EINTR {
             return;
         }
+    }
+}
+
+/// Lets an init without a pid namespace reap its program first: killed itself, it would leave that to a host which
+/// adopts orphans.
+fn end_by_request(pidfd: RawFd) {
+    if request_end(pidfd).is_ok() {
+        let _ = fd::wait_readable(pidfd, 2000);
     }
 }
 

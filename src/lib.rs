@@ -27,6 +27,7 @@ mod memory;
 mod notify;
 mod options;
 mod plan;
+mod pool;
 mod preset;
 mod probe;
 mod process;

@@ -35,9 +35,13 @@ pub fn page_size() -> usize {
 
 impl Mapping {
     fn new(length: usize, flags: libc::c_int, fd: RawFd) -> Result<Mapping> {
+        Self::at_offset(length, flags, fd, 0)
+    }
+
+    fn at_offset(length: usize, flags: libc::c_int, fd: RawFd, offset: libc::off_t) -> Result<Mapping> {
         let length = length.next_multiple_of(page_size());
         // SAFETY: a new mapping, at an address of the kernel's choice.
-        let base = unsafe { libc::mmap(ptr::null_mut(), length, libc::PROT_READ | libc::PROT_WRITE, flags, fd, 0) };
+        let base = unsafe { libc::mmap(ptr::null_mut(), length, libc::PROT_READ | libc::PROT_WRITE, flags, fd, offset) };
         if base == libc::MAP_FAILED {
             return Err(Error::setup(libc::ENOMEM, format!("{length} bytes for a child's start")));
         }
@@ -69,6 +73,11 @@ impl Mapping {
             Some(fd) => Mapping::new(length, libc::MAP_SHARED, fd),
             None => Mapping::new(length, libc::MAP_SHARED | libc::MAP_ANONYMOUS, -1),
         }
+    }
+
+    /// A later part of the same.
+    pub fn shared_at(length: usize, fd: RawFd, offset: usize) -> Result<Mapping> {
+        Self::at_offset(length, libc::MAP_SHARED | libc::MAP_POPULATE, fd, libc::off_t::try_from(offset).unwrap_or(-1))
     }
 
     pub fn at(&self, offset: usize) -> *mut u8 {

@@ -4,7 +4,7 @@
 use crate::cgroup::Home;
 use crate::cmd::Cmd;
 use crate::confine::{
-    cgroup, cwd, death, exec, fds, filter, gate, hostname, identity, init, join, keyring, landlock, memory, mount_plan, namespace, network, oom, privilege,
+    cgroup, cwd, death, exec, fds, filter, gate, hostname, identity, init, join, keyring, landlock, memory, mount_plan, namespace, network, oom, pool, privilege,
     process, rlimit, session, signal, stdio, trace,
 };
 use crate::error::{Error, Result, Stage, quoted};
@@ -19,6 +19,8 @@ pub enum Part {
     Any(fn(&Cmd, &mut Builder) -> Result<()>),
     /// The border: what follows runs in an address space of its own, if the command asks for any of it.
     OwnMemory,
+    /// Where a pool's child is held: what comes before is done ahead, what comes after is the run's.
+    Hold,
 }
 
 /// The order in which a child loses its privileges, with the reasons. All that needs a privilege comes before what
@@ -60,6 +62,8 @@ pub const ORDER: &[Part] = &[
     Part::Any(memory::deny_write_execute),
     // What follows is the program's alone, not its init's.
     Part::Any(init::split),
+    // All that takes long is done, and nothing of any one run. What is left is cheap, or follows from the run.
+    Part::Hold,
     // Before the terminal is made the session's.
     Part::Any(session::start),
     Part::Any(process::set),
@@ -126,10 +130,25 @@ pub enum Source {
     Op,
     /// The child's end of the socket that the listener goes through where the host can't take it; mostly none.
     Handoff,
+    /// The child's end of its pool's socket.
+    Control,
+}
+
+/// What part of a child's life a plan is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    Whole,
+    /// Up to where a pool's child is held.
+    Held,
+    /// From there on.
+    Run,
 }
 
 #[derive(Clone, Debug)]
 pub struct Plan {
+    pub role: Role,
+    /// Of a held child: where the block of its run lies, counted from its own.
+    pub run_offset: usize,
     pub ops: Vec<Op>,
     /// What each op does, for `explain` and for messages.
     pub texts: Vec<String>,
@@ -168,14 +187,23 @@ pub struct Builder {
 
 impl Plan {
     pub fn compile(cmd: &Cmd) -> Result<Plan> {
+        Self::compile_as(cmd, Role::Whole)
+    }
+
+    pub fn compile_as(cmd: &Cmd, role: Role) -> Result<Plan> {
         init::check(cmd)?;
         join::check(cmd)?;
+        if role != Role::Whole {
+            pool::check(cmd)?;
+        }
         let has_init = init::is_asked(cmd);
         let copies_memory = cmd.pre_exec.is_some();
         // The ids for which it was compiled: whoever else spawns it compiles it anew.
         let host_ids = cmd.identity.ids.map(|_| identity::of_host());
-        let enters = has_init || (!copies_memory && (oom::is_asked(cmd) || memory::is_asked(cmd) || identity::changes(cmd) || !cmd.joined.is_empty() || cgroup::is_lethal(cmd)));
+        let enters = has_init || role != Role::Whole || (!copies_memory && (oom::is_asked(cmd) || memory::is_asked(cmd) || identity::changes(cmd) || !cmd.joined.is_empty() || cgroup::is_lethal(cmd)));
         let plan = Plan {
+            role,
+            run_offset: 0,
             ops: Vec::new(),
             texts: Vec::new(),
             data: Vec::new(),
@@ -195,11 +223,22 @@ impl Plan {
             landlock_left_out: [0; 4],
             host_ids,
         };
-        let mut builder = Builder { plan, before_border: true, open_file: None };
+        let mut builder = Builder { plan, before_border: role != Role::Run, open_file: None };
+        let mut is_ahead = true;
         for part in ORDER {
             match part {
-                Part::Any(compile) => compile(cmd, &mut builder)?,
-                Part::OwnMemory => builder.border()?,
+                Part::Hold if role == Role::Run => {
+                    is_ahead = false;
+                    pool::receive(&mut builder)?;
+                    gate::ready(cmd, &mut builder)?;
+                }
+                Part::Hold if role == Role::Held => {
+                    pool::hold(&mut builder)?;
+                    break;
+                }
+                Part::Any(compile) if role != Role::Run || !is_ahead => compile(cmd, &mut builder)?,
+                Part::OwnMemory if role != Role::Run => builder.border()?,
+                _ => {}
             }
         }
         Ok(builder.plan)
@@ -269,6 +308,10 @@ fn stage_name(stage: u32) -> &'static str {
 impl Builder {
     pub fn plan(&mut self) -> &mut Plan {
         &mut self.plan
+    }
+
+    pub fn role(&self) -> Role {
+        self.plan.role
     }
 
     /// True where what is being compiled runs before the child leaves its host's memory, or never leaves it.
@@ -350,6 +393,9 @@ impl Builder {
 
     fn border(&mut self) -> Result<()> {
         if self.plan.enters {
+            if self.plan.role == Role::Held {
+                fds::close_all(self);
+            }
             let program = self.slot(Source::Trampoline)?;
             let memory = self.slot(Source::Memory)?;
             self.op(Stage::SANDBOX_STAGE_TRAMPOLINE, 0, Code::Enter, [program.into(), memory.into(), 0],

@@ -174,7 +174,7 @@ impl Child {
             started,
             sent: AtomicI32::new(0),
             detached: AtomicBool::new(false),
-            left_out: launch.block().left_out.load(Acquire) | plan.left_out,
+            left_out: launch.left_out() | plan.left_out,
             landlock_left_out: plan.landlock_left_out,
             exec: Mutex::new((!is_under_way).then_some(Ok(()))),
             launch: is_kept.then_some(launch),
@@ -210,7 +210,7 @@ impl Child {
 
     /// What the init wrote of its program: code and status as waitid's.
     fn report(&self) -> Option<(i32, i32)> {
-        let block = self.launch.as_ref().filter(|launch| launch.plan().has_init)?.block();
+        let block = self.launch.as_ref().filter(|launch| launch.plan().has_init)?.inits_block();
         let code = block.final_code.load(Acquire);
         (code != 0).then(|| (code, block.final_status.load(Relaxed)))
     }
@@ -403,7 +403,7 @@ impl Child {
             self.sent.store(signal, Relaxed);
         }
         if signal == libc::SIGKILL && self.launch.as_ref().is_some_and(Launch::ends_by_request) {
-            return self.request_end();
+            return request_end(self.pidfd.as_raw_fd());
         }
         match &self.leaf {
             Some(leaf) if signal == libc::SIGKILL && leaf.kill().is_ok() => Ok(()),
@@ -450,19 +450,6 @@ impl Child {
         if sent < 0 { Err(Errno::last()) } else { Ok(()) }
     }
 
-    /// Asks an init without a pid namespace to end its program, and then all the rest: killed itself, it could not.
-    fn request_end(&self) -> Result<(), Errno> {
-        let (signal, code, value) = init::END;
-        // The head of a queued signal's siginfo: signo, errno, code, a gap, pid, uid, value.
-        let mut info = [0i32; 32];
-        for (place, number) in info.iter_mut().zip([signal, 0, code, 0, 0, 0, value]) {
-            *place = number;
-        }
-        // SAFETY: 128 bytes, the size of the kernel's siginfo.
-        let sent = unsafe { libc::syscall(libc::SYS_pidfd_send_signal, self.pidfd.as_raw_fd(), signal, info.as_ptr(), 0) };
-        if sent < 0 { Err(Errno::last()) } else { Ok(()) }
-    }
-
     pub fn has_ended(&self) -> bool {
         fd::has_ended(self.pidfd.as_raw_fd())
     }
@@ -485,6 +472,19 @@ impl Child {
         let is_pending = self.launch.as_ref().is_some_and(|launch| !launch.has_left());
         is_pending && lock(&self.fds).get(sandbox_fd::SANDBOX_FD_SECCOMP as usize).is_some_and(Option::is_some)
     }
+}
+
+/// Asks an init without a pid namespace to end its program, and then all the rest: killed itself, it could not.
+pub fn request_end(pidfd: RawFd) -> Result<(), Errno> {
+    let (signal, code, value) = init::END;
+    // The head of a queued signal's siginfo: signo, errno, code, a gap, pid, uid, value.
+    let mut info = [0i32; 32];
+    for (place, number) in info.iter_mut().zip([signal, 0, code, 0, 0, 0, value]) {
+        *place = number;
+    }
+    // SAFETY: 128 bytes, the size of the kernel's siginfo.
+    let sent = unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pidfd, signal, info.as_ptr(), 0) };
+    if sent < 0 { Err(Errno::last()) } else { Ok(()) }
 }
 
 /// `timeout_ms` -1: none.

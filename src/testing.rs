@@ -3,16 +3,18 @@
 use crate::capi::child;
 use crate::capi::cmd::sandbox_cmd;
 use crate::error::Error;
-use crate::launch;
-use crate::plan::Plan;
+use crate::launch::{self, Held};
+use crate::plan::{Plan, Role};
 use crate::process::Child;
-use sandbox_child::plan::{Code, NONE, gate};
+use crate::streams::Streams;
+use sandbox_child::plan::{Code, NONE, Op, gate};
 use std::os::fd::RawFd;
+use std::sync::Arc;
 
-/// A compiled plan to break.
+/// A compiled plan to break; of a pool's child, both halves of it.
 pub struct Broken<'a> {
     cmd: &'a sandbox_cmd,
-    plan: Plan,
+    plans: Vec<Plan>,
 }
 
 /// What a test sees of an error: errno, stage, index, message.
@@ -24,35 +26,58 @@ fn seen(error: Error) -> Seen {
 
 impl<'a> Broken<'a> {
     pub fn new(cmd: &'a sandbox_cmd) -> Result<Self, Seen> {
-        Ok(Broken { cmd, plan: Plan::compile(&cmd.0).map_err(seen)? })
+        Ok(Broken { cmd, plans: vec![Plan::compile(&cmd.0).map_err(seen)?] })
+    }
+
+    /// What a pool makes of the command.
+    pub fn pooled(cmd: &'a sandbox_cmd) -> Result<Self, Seen> {
+        let compile = |role| Plan::compile_as(&cmd.0, role).map_err(seen);
+        Ok(Broken { cmd, plans: vec![compile(Role::Held)?, compile(Role::Run)?] })
     }
 
     pub fn len(&self) -> usize {
-        self.plan.ops.len()
+        self.plans.iter().map(|plan| plan.ops.len()).sum()
     }
 
     pub fn is_empty(&self) -> bool {
-        self.plan.ops.is_empty()
+        self.len() == 0
+    }
+
+    /// The plan that op `position` is in, and where.
+    fn find(&self, mut position: usize) -> Option<(usize, usize)> {
+        for (which, plan) in self.plans.iter().enumerate() {
+            if position < plan.ops.len() {
+                return Some((which, position));
+            }
+            position -= plan.ops.len();
+        }
+        None
+    }
+
+    fn at(&self, position: usize) -> Option<(&Op, &String)> {
+        let (which, position) = self.find(position)?;
+        let plan = self.plans.get(which)?;
+        Some((plan.ops.get(position)?, plan.texts.get(position)?))
     }
 
     /// Stage, index and text of op `position`.
     pub fn op(&self, position: usize) -> Option<(u32, u32, &str)> {
-        let op = self.plan.ops.get(position)?;
-        Some((op.stage, op.index, self.plan.texts.get(position)?))
+        self.at(position).map(|(op, text)| (op.stage, op.index, text.as_str()))
     }
 
     pub fn code(&self, position: usize) -> Option<Code> {
-        self.plan.ops.get(position).map(|op| op.code)
+        self.at(position).map(|(op, _)| op.code)
     }
 
     /// Whether op `position` may be left out where the kernel lacks it.
     pub fn is_optional(&self, position: usize) -> bool {
-        self.plan.ops.get(position).is_some_and(|op| op.optional != NONE)
+        self.at(position).is_some_and(|(op, _)| op.optional != NONE)
     }
 
     /// Op `position` fails with `errno` instead of running.
     pub fn fail(&mut self, position: usize, errno: i32) {
-        if let Some(op) = self.plan.ops.get_mut(position) {
+        let Some((which, position)) = self.find(position) else { return };
+        if let Some(op) = self.plans.get_mut(which).and_then(|plan| plan.ops.get_mut(position)) {
             op.code = Code::Fail;
             op.args = [errno.unsigned_abs().into(), 0, 0, 0, 0, 0];
         }
@@ -60,14 +85,16 @@ impl<'a> Broken<'a> {
 
     /// The child stops before op `position`: an op of the same stage and index is put before it.
     pub fn pause(&mut self, position: usize) {
-        let (Some(op), Some(text)) = (self.plan.ops.get(position), self.plan.texts.get(position)) else { return };
-        let mut stop = *op;
-        let text = text.clone();
+        let Some((op, text)) = self.at(position) else { return };
+        let (mut stop, text) = (*op, text.clone());
         stop.code = Code::Gate;
         (stop.out, stop.optional) = (NONE, NONE);
         stop.args = [gate::PAUSED.into(), 0, 0, 0, 0, 0];
-        self.plan.ops.insert(position, stop);
-        self.plan.texts.insert(position, text);
+        let Some((which, position)) = self.find(position) else { return };
+        if let Some(plan) = self.plans.get_mut(which) {
+            plan.ops.insert(position, stop);
+            plan.texts.insert(position, text);
+        }
     }
 
     /// Spawns; `paused` is called with pid and pidfd where the child stops.
@@ -79,9 +106,18 @@ impl<'a> Broken<'a> {
             paused(pid, pidfd);
             Ok(())
         };
-        launch::spawn_with(&self.cmd.0, self.plan.clone().into(), &mut at_gate).map(Spawned).map_err(seen)
+        let plan = |which: usize| Arc::new(self.plans[which].clone());
+        if self.plans.len() == 1 {
+            return launch::spawn_with(&self.cmd.0, plan(0), &mut at_gate).map(Spawned).map_err(seen);
+        }
+        let held = Held::new(plan(0), ROOM, &mut at_gate).map_err(seen)?;
+        let streams = Streams::prepare(&self.cmd.0).map_err(seen)?;
+        held.run(&self.cmd.0, plan(1), streams, &mut at_gate).map(Spawned).map_err(|lost| seen(lost.error))
     }
 }
+
+/// Less than a run takes: it must grow.
+const ROOM: usize = 4096;
 
 pub struct Spawned(Child);
 

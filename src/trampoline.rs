@@ -74,7 +74,7 @@ pub fn memory(length: usize) -> Result<OwnedFd> {
     Ok(file)
 }
 
-fn resize(fd: RawFd, length: usize) -> Result<()> {
+pub fn resize(fd: RawFd, length: usize) -> Result<()> {
     let length = libc::off_t::try_from(length).unwrap_or(libc::off_t::MAX);
     // SAFETY: no pointers.
     if unsafe { libc::ftruncate(fd, length) } < 0 {

@@ -185,6 +185,7 @@ const SITES: &[(&str, usize, &[&str])] = &[
     ("namespace", 6, &["while the host maps uids", "a time namespace", "open \"/proc/self/timens_offsets", "write \"0\" to", "close it", "forget it"]),
     ("network", 4, &["a socket to reach the interface", "loopback up", "close it", "forget it"]),
     ("oom", 4, &["open /proc/self/oom_score_adj", "oom_score_adj 500", "close it", "forget it"]),
+    ("pool", 2, &[]), // tests/pool.rs
     ("privilege", 9, &["cross the trampoline", "keep CAP_DAC_OVERRIDE", "bounding set: none", "PR_SET_KEEPCAPS", "permitted and inheritable",
         "ambient capabilities: CAP_DAC_OVERRIDE", "securebits", "no new privileges"]),
     ("process", 6, &["umask", "nice value", "CPUs", "no address space randomisation", "time stamp counter", "store bypass", "indirect branch"]),
@@ -199,8 +200,9 @@ const SITES: &[(&str, usize, &[&str])] = &[
 fn the_commands_hold_every_op_and_every_option() {
     let (mut seen, mut texts, mut options) = (BTreeSet::new(), String::new(), BTreeSet::new());
     for (_, wish) in wishes("/bin/true", &[]) {
-        let broken = Broken::new(wish.as_ref()).unwrap();
-        seen.extend((0..broken.len()).map(|position| format!("{:?}", broken.code(position).unwrap_or(Code::Fail))));
+        for broken in [Broken::new, Broken::pooled].into_iter().filter_map(|compile| compile(wish.as_ref()).ok()) {
+            seen.extend((0..broken.len()).map(|position| format!("{:?}", broken.code(position).unwrap_or(Code::Fail))));
+        }
         texts += &wish.explain();
         options.extend(wish.options.iter().copied());
     }

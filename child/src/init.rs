@@ -57,7 +57,8 @@ pub fn split(block: &Block) -> Result<isize, i32> {
         meet::register(block);
         // The init is one thread: here the signal means its process.
         sys::prctl(sys::PR_SET_PDEATHSIG, sys::SIGKILL as usize, 0);
-        if sys::getppid() as isize != me {
+        block.parent_pid.store(me as i32, Relaxed);
+        if run::parent_is_gone(block) {
             sys::exit_group(run::DIED);
         }
         sys::close(signals as i32);
@@ -91,7 +92,7 @@ fn stay(block: &Block, program: i32, pidfd: i32, signals: i32) -> ! {
 }
 
 /// Lowest first, as close_range wants them. Sorted by hand: the library's sort holds a path to a panic.
-fn close_all_but([a, b, c]: [i32; 3]) {
+pub fn close_all_but([a, b, c]: [i32; 3]) {
     let (a, b) = (a.min(b), a.max(b));
     let (b, c) = (b.min(c), b.max(c));
     let (a, b) = (a.min(b), a.max(b));

@@ -17,5 +17,6 @@ pub mod keeper;
 pub mod meet;
 pub mod mount;
 pub mod plan;
+pub mod pool;
 pub mod run;
 pub mod sys;

@@ -24,10 +24,7 @@ pub const UNBORN: u32 = RUNNING;
 /// Called by the child: stand at the gate until the host answers. A host that died will not: looked for now and then,
 /// but not under a caller's filter, where the death signal alone must do.
 pub fn arrive(block: &Block, gate: u32) {
-    block.gate.store(gate, Relaxed);
-    let waiting = block.phase.load(Relaxed) & !RUNNING;
-    block.phase.store(waiting, Release);
-    sys::futex_wake(&block.phase);
+    let waiting = stand(block, gate);
     let moment = sys::Timespec { seconds: 0, nanoseconds: 100_000_000 };
     let patience = (gate != gate::LISTENER).then_some(&moment);
     while block.phase.load(Acquire) == waiting {
@@ -36,6 +33,15 @@ pub fn arrive(block: &Block, gate: u32) {
             sys::exit_group(run::DIED);
         }
     }
+}
+
+/// The arrival alone; gives the word that the host is to change.
+pub fn stand(block: &Block, gate: u32) -> u32 {
+    block.gate.store(gate, Relaxed);
+    let waiting = block.phase.load(Relaxed) & !RUNNING;
+    block.phase.store(waiting, Release);
+    sys::futex_wake(&block.phase);
+    waiting
 }
 
 /// Makes the word a robust futex of the calling thread: the kernel will write LEFT and wake the host.

@@ -84,6 +84,11 @@ pub enum Code {
     Identity = 44,
     /// Where the clone did not enter the child's cgroup: stop until the host has moved it there.
     EnterCgroup = 50,
+    /// Wait, holding nothing of the host's, for a run: its block comes behind this one, at offset `args[2]`. Slot
+    /// `args[0]` is the socket to be woken through, slot `args[1]` this memory. Goes on at the run's first op.
+    Hold = 55,
+    /// Take the run's fds from the socket in slot `args[0]` into the slots that await one.
+    Receive = 56,
 }
 
 /// What each name on the scratch takes, its NULs included.
@@ -116,6 +121,9 @@ pub mod kind {
     pub const OFFSET: u8 = 1;
     pub const SLOT: u8 = 2;
 }
+
+/// A slot whose fd comes through the pool's socket.
+pub const AWAITED: i32 = -2;
 
 /// No slot, no tolerated failure.
 pub const NONE: u8 = u8::MAX;
@@ -150,6 +158,8 @@ pub mod gate {
     pub const CGROUP: u32 = 10;
     /// The host writes the cgroup's limits that can kill.
     pub const LIMITS: u32 = 11;
+    /// Set up ahead, and held in a pool for its run.
+    pub const POOL: u32 = 12;
 }
 
 /// How far the child has come.
@@ -206,7 +216,7 @@ pub struct Block {
     pub final_code: AtomicI32,
     pub final_status: AtomicI32,
     /// getppid as the child should see it; 0 where it can't (a pid namespace of its own).
-    pub parent_pid: i32,
+    pub parent_pid: AtomicI32,
     pub ops: u32,
     pub ops_count: u32,
     pub slots: u32,
@@ -223,6 +233,8 @@ pub struct Block {
     pub outside_cgroup: AtomicU32,
     /// The process in the joined pid namespace, as the host sees it; 0: not yet.
     pub joined_pid: AtomicU32,
+    /// In the block of a held child: how many bytes of memory its run needs.
+    pub run_length: AtomicU32,
     pub robust: Robust,
 }
 

@@ -3,7 +3,7 @@
 
 use crate::arch::nr;
 use crate::plan::{Block, Code, NONE, Op, flag, gate, kind, state};
-use crate::{credentials, init, keeper, meet, mount, sys};
+use crate::{credentials, init, keeper, meet, mount, pool, sys};
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
 /// The exit code of a child that failed: never seen by anyone but the library, which reports the op instead.
@@ -79,6 +79,8 @@ fn run(block: &Block, position: u32, op: &Op) -> Done {
         Code::Callback => callback(first, second),
         Code::Init if first != 0 => init::replace(block),
         Code::Init => init::split(block),
+        Code::Hold => pool::hold(block, first, second, third),
+        Code::Receive => pool::receive(block, first),
         Code::Exec => Err(exec(block, first)),
         Code::Place => place(block.slot(first), second),
         Code::Session if first == 0 && block.flags & flag::TERMINAL == 0 => Ok(0),
@@ -143,8 +145,9 @@ fn reset_signals() -> Done {
 /// True once the process that spawned is no more. In a pid namespace of its own the child sees no parent: a pidfd
 /// tells it there.
 pub fn parent_is_gone(block: &Block) -> bool {
-    if block.parent_pid != 0 {
-        sys::getppid() != block.parent_pid
+    let parent = block.parent_pid.load(Relaxed);
+    if parent != 0 {
+        sys::getppid() != parent
     } else {
         let pidfd = block.slot(u64::from(block.host_pidfd_slot));
         pidfd >= 0 && sys::readable(pidfd)

@@ -22,6 +22,7 @@ pub const ENODEV: i32 = 19;
 pub const ENOTDIR: i32 = 20;
 pub const EINVAL: i32 = 22;
 pub const EROFS: i32 = 30;
+pub const EMFILE: i32 = 24;
 pub const ETXTBSY: i32 = 26;
 pub const ENOSPC: i32 = 28;
 pub const ENAMETOOLONG: i32 = 36;

@@ -17,8 +17,18 @@ use std::ptr;
 #[allow(non_camel_case_types)]
 pub struct sandbox_cmd(pub(crate) Cmd);
 
-/// A setter: returns the failure that it latches.
-pub(crate) fn change(cmd: *mut sandbox_cmd, change: impl FnOnce(&mut Cmd) -> Result<()>) -> c_int {
+/// A setter: returns the failure that it latches. What it sets is fixed once a pool's child is set up.
+pub(crate) fn change<F: FnOnce(&mut Cmd) -> Result<()>>(cmd: *mut sandbox_cmd, change: F) -> c_int {
+    change_run(cmd, |cmd| {
+        // A closure's type has the name of the function that it stands in.
+        let setter = || std::any::type_name::<F>().rsplit("::").find(|name| !name.starts_with('{'));
+        cmd.confining = cmd.confining.or_else(setter);
+        change(cmd)
+    })
+}
+
+/// A setter of what each run in a pool can have of its own.
+fn change_run(cmd: *mut sandbox_cmd, change: impl FnOnce(&mut Cmd) -> Result<()>) -> c_int {
     guarded(PANICKED, || {
         // SAFETY: NULL, or a handle of sandbox_cmd_new's that no other thread uses now.
         match unsafe { cmd.as_mut() } {
@@ -80,7 +90,7 @@ pub extern "C" fn sandbox_cmd_error(cmd: *const sandbox_cmd, error: *mut sandbox
 #[unsafe(no_mangle)]
 pub extern "C" fn sandbox_cmd_arg(cmd: *mut sandbox_cmd, arg: *const c_char) -> c_int {
     // SAFETY: the caller's string.
-    change(cmd, |cmd| cmd.arg(unsafe { text_for(arg, "argument") }?))
+    change_run(cmd, |cmd| cmd.arg(unsafe { text_for(arg, "argument") }?))
 }
 
 /// Appends each of `args`, an array ended by NULL.
@@ -88,7 +98,7 @@ pub extern "C" fn sandbox_cmd_arg(cmd: *mut sandbox_cmd, arg: *const c_char) -> 
 /// @return 0, or the error of the first that failed, as sandbox_cmd_arg.
 #[unsafe(no_mangle)]
 pub extern "C" fn sandbox_cmd_args(cmd: *mut sandbox_cmd, args: *const *const c_char) -> c_int {
-    change(cmd, |cmd| {
+    change_run(cmd, |cmd| {
         if args.is_null() {
             return Err(Error::setup(libc::EFAULT, "the array of arguments is NULL"));
         }
@@ -110,7 +120,7 @@ pub extern "C" fn sandbox_cmd_args(cmd: *mut sandbox_cmd, args: *const *const c_
 #[unsafe(no_mangle)]
 pub extern "C" fn sandbox_cmd_arg0(cmd: *mut sandbox_cmd, arg0: *const c_char) -> c_int {
     // SAFETY: the caller's string.
-    change(cmd, |cmd| cmd.arg0(unsafe { text_for(arg0, "argument 0") }?))
+    change_run(cmd, |cmd| cmd.arg0(unsafe { text_for(arg0, "argument 0") }?))
 }
 
 /// Sets an environment variable of the child, on top of the host's environment at the moment of the spawn.
@@ -119,7 +129,7 @@ pub extern "C" fn sandbox_cmd_arg0(cmd: *mut sandbox_cmd, arg0: *const c_char) -
 /// @return 0; -EFAULT: `name` is NULL; -EINVAL: it is empty or holds '='; -E2BIG.
 #[unsafe(no_mangle)]
 pub extern "C" fn sandbox_cmd_env(cmd: *mut sandbox_cmd, name: *const c_char, value: *const c_char) -> c_int {
-    change(cmd, |cmd| {
+    change_run(cmd, |cmd| {
         // SAFETY: the caller's strings.
         let name = unsafe { text_for(name, "environment name") }?;
         let value = if value.is_null() { None } else { Some(unsafe { text_for(value, "environment value") }?) };
@@ -130,7 +140,7 @@ pub extern "C" fn sandbox_cmd_env(cmd: *mut sandbox_cmd, name: *const c_char, va
 /// The child's environment starts empty: nothing of the host's, nothing set on this command so far.
 #[unsafe(no_mangle)]
 pub extern "C" fn sandbox_cmd_env_clear(cmd: *mut sandbox_cmd) -> c_int {
-    change(cmd, Cmd::env_clear)
+    change_run(cmd, Cmd::env_clear)
 }
 
 /// The directory that the program starts in, inside the child's root.
@@ -139,7 +149,7 @@ pub extern "C" fn sandbox_cmd_env_clear(cmd: *mut sandbox_cmd) -> c_int {
 #[unsafe(no_mangle)]
 pub extern "C" fn sandbox_cmd_cwd(cmd: *mut sandbox_cmd, path: *const c_char) -> c_int {
     // SAFETY: the caller's string.
-    change(cmd, |cmd| cmd.cwd(unsafe { text_for(path, "working directory") }?))
+    change_run(cmd, |cmd| cmd.cwd(unsafe { text_for(path, "working directory") }?))
 }
 
 /// Executes the file open at `fd` instead of looking for `program`, which then only names it (execveat, AT_EMPTY_PATH).
@@ -149,7 +159,7 @@ pub extern "C" fn sandbox_cmd_cwd(cmd: *mut sandbox_cmd, path: *const c_char) ->
 /// @return 0; -EBADF; -EMFILE.
 #[unsafe(no_mangle)]
 pub extern "C" fn sandbox_cmd_exec_fd(cmd: *mut sandbox_cmd, fd: c_int) -> c_int {
-    change(cmd, |cmd| cmd.exec_fd(fd))
+    change_run(cmd, |cmd| cmd.exec_fd(fd))
 }
 
 /// Where a standard stream of the child goes. Called again for the same target, the last call holds.
@@ -160,7 +170,7 @@ pub extern "C" fn sandbox_cmd_exec_fd(cmd: *mut sandbox_cmd, fd: c_int) -> c_int
 /// @return 0; -EINVAL: another target or mode, or one that sandbox_cmd_pass_fd has; -EBADF; -EMFILE.
 #[unsafe(no_mangle)]
 pub extern "C" fn sandbox_cmd_stdio(cmd: *mut sandbox_cmd, target: c_int, mode: u32, fd: c_int) -> c_int {
-    change(cmd, |cmd| cmd.stdio(target, mode, fd))
+    change_run(cmd, |cmd| cmd.stdio(target, mode, fd))
 }
 
 /// Gives the child `fd` as its number `target`. Any overlap, swap or fan-out of numbers works.
@@ -170,7 +180,7 @@ pub extern "C" fn sandbox_cmd_stdio(cmd: *mut sandbox_cmd, target: c_int, mode: 
 /// @return 0; -EINVAL: a target asked for twice, or below 0; -EBADF; -EMFILE.
 #[unsafe(no_mangle)]
 pub extern "C" fn sandbox_cmd_pass_fd(cmd: *mut sandbox_cmd, fd: c_int, target: c_int) -> c_int {
-    change(cmd, |cmd| cmd.pass_fd(fd, target))
+    change_run(cmd, |cmd| cmd.pass_fd(fd, target))
 }
 
 /// A resource limit of the child (prlimit64). Set again, the last call holds.

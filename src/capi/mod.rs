@@ -12,6 +12,7 @@ pub mod run;
 pub mod identity;
 pub mod mount;
 pub mod preset;
+pub mod pool;
 pub mod supervisor;
 
 pub use crate::cmd::sandbox_stdio;

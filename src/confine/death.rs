@@ -4,7 +4,7 @@ use crate::cmd::Cmd;
 use crate::confine::init;
 use crate::error::{Result, Stage};
 use crate::options::Opt;
-use crate::plan::{Arg, Builder};
+use crate::plan::Builder;
 use sandbox_child::plan::Code;
 
 /// 0 where there is none, or where an init watches the host instead.
@@ -23,8 +23,8 @@ pub fn arm(cmd: &Cmd, plan: &mut Builder) -> Result<()> {
 /// its init, which looks for the host itself.
 pub fn rearm(cmd: &Cmd, plan: &mut Builder) -> Result<()> {
     if init::is_asked(cmd) && cmd.identity.ids.is_some() {
-        let args = [libc::PR_SET_PDEATHSIG as u64, libc::SIGKILL as u64].map(Arg::Value);
-        plan.call(Stage::SANDBOX_STAGE_SIGNAL, 3, libc::SYS_prctl, &args, "SIGKILL when the init dies (once more: a change of identity clears it)");
+        let args = [libc::SIGKILL as u64, 0, 0];
+        plan.op(Stage::SANDBOX_STAGE_SIGNAL, 3, Code::DeathSignal, args, "SIGKILL when the init dies (once more: a change of identity clears it)");
     }
     let is_in_hosts_memory = plan.is_before_border() && !plan.plan().copies_memory;
     if is_in_hosts_memory { Ok(()) } else { op(cmd, plan, 3, "when the host dies (once more: a change of identity clears it)") }

@@ -26,6 +26,12 @@ pub fn move_off(cmd: &Cmd, plan: &mut Builder) -> Result<()> {
     if cmd.passed.is_empty() {
         return Ok(()); // sources are above 2
     }
+    // The child goes on using these behind this step.
+    let handoff = cmd.filters.iter().any(|filter| filter.program.notifies).then_some(Source::Handoff);
+    let host = plan.plan().slots.contains(&Source::Host).then_some(Source::Host);
+    for source in handoff.into_iter().chain(host) {
+        move_off(source, 0, "the library's own fd, off the passed numbers".to_owned())?;
+    }
     for (target, stream) in cmd.stdio.iter().enumerate() {
         if !is_passed(cmd, target) {
             move_off(stdio::source(target, stream), 0, format!("what fd {target} is made of, off the passed numbers"))?;
@@ -42,9 +48,18 @@ pub fn move_off(cmd: &Cmd, plan: &mut Builder) -> Result<()> {
 
 pub fn close(cmd: &Cmd, plan: &mut Builder) -> Result<()> {
     if cmd.options.is_on(Opt::SANDBOX_OPT_CLOSE_FDS) {
-        plan.op(STAGE, cmd.passed.len(), Code::CloseFrom, [3, 0, 0], "every other fd closes at exec");
+        close_from(plan, cmd.passed.len());
     }
     Ok(())
+}
+
+/// Of a child that is held: the trampoline's exec closes what the plan has no slot for.
+pub fn close_all(plan: &mut Builder) {
+    close_from(plan, 0);
+}
+
+fn close_from(plan: &mut Builder, index: usize) {
+    plan.op(STAGE, index, Code::CloseFrom, [3, 0, 0], "every other fd closes at exec");
 }
 
 pub fn place(cmd: &Cmd, plan: &mut Builder) -> Result<()> {

@@ -22,6 +22,7 @@ pub mod mount_plan;
 pub mod namespace;
 pub mod network;
 pub mod oom;
+pub mod pool;
 pub mod privilege;
 pub mod process;
 pub mod rlimit;

@@ -95,6 +95,9 @@ pub mod nr {
     pub const CAPGET: usize = 90;
     pub const CAPSET: usize = 91;
     pub const SENDMSG: usize = 211;
+    pub const RECVMSG: usize = 212;
+    pub const MADVISE: usize = 233;
+    pub const RT_SIGPENDING: usize = 136;
     pub const SETSID: usize = 157;
     pub const PERSONALITY: usize = 92;
     pub const EXIT: usize = 93;

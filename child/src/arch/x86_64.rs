@@ -106,7 +106,10 @@ pub mod nr {
     pub const CAPGET: usize = 125;
     pub const CAPSET: usize = 126;
     pub const RT_SIGTIMEDWAIT: usize = 128;
+    pub const MADVISE: usize = 28;
     pub const SENDMSG: usize = 46;
+    pub const RECVMSG: usize = 47;
+    pub const RT_SIGPENDING: usize = 127;
     pub const SETSID: usize = 112;
     pub const PERSONALITY: usize = 135;
     pub const PRCTL: usize = 157;

@@ -1,0 +1,176 @@
+//! A pool's child, from its set-up to its one run: it is held where `plan::Role::Held` ends, and given the other half.
+
+use super::{AtGate, Launch, Lost, end, end_by_request, flags};
+use crate::block::{Image, Place};
+use crate::cmd::Cmd;
+use crate::error::{Error, Result, Stage};
+use crate::fd;
+use crate::handoff;
+use crate::memory::Mapping;
+use crate::plan::{Plan, Source};
+use crate::process::Child;
+use crate::streams::Streams;
+use crate::trampoline;
+use sandbox_child::plan::{AWAITED, TRAMPOLINE_ADDRESS, flag};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Release;
+use std::time::Instant;
+
+pub struct Held {
+    process: Process,
+    /// Its plan's other half is another launch.
+    launch: Launch,
+    /// Where its run's block is to lie.
+    room: Option<Mapping>,
+}
+
+/// Ended when dropped.
+struct Process {
+    pid: libc::pid_t,
+    pidfd: Option<OwnedFd>,
+    /// An init that has its program already.
+    ends_by_request: bool,
+}
+
+impl Process {
+    fn pidfd(&self) -> Result<&OwnedFd> {
+        self.pidfd.as_ref().ok_or_else(gone)
+    }
+}
+
+fn gone() -> Error {
+    Error::setup(libc::ECANCELED, "a child of the pool's")
+}
+
+impl Held {
+    /// Sets a child up as far as `plan` goes, with so many bytes of room for its run.
+    pub fn new(plan: Arc<Plan>, room: usize, at_gate: AtGate) -> Result<Held> {
+        let mut streams = Streams::default();
+        let mut launch = Launch::prepare(plan, &mut streams, room)?;
+        let (mut pid, mut pidfd) = launch.clone()?;
+        let met = launch.meet(&mut pid, &mut pidfd, at_gate);
+        launch.wait_for_keeper();
+        let mut held = Held { process: Process { pid, pidfd: Some(pidfd), ends_by_request: false }, launch, room: None };
+        let met = met.and_then(|is_held| match is_held {
+            true => Ok(()),
+            false => Err(held.launch.outcome(held.process.pidfd()?).err().unwrap_or_else(gone)),
+        });
+        if let Err(error) = met {
+            let Held { process, launch, .. } = held;
+            drop(process);
+            launch.end_unadopted();
+            return Err(error);
+        }
+        held.process.ends_by_request = held.launch.ends_by_request();
+        held.launch._stack = None; // it has left the host's memory
+        held.room = Some(held.map(room)?);
+        Ok(held)
+    }
+
+    /// Of another process's: not ours to end.
+    pub fn forget(mut self) {
+        self.process.pidfd = None;
+    }
+
+    fn map(&self, length: usize) -> Result<Mapping> {
+        let memory = self.launch.memory.as_ref().map_or(-1, AsRawFd::as_raw_fd);
+        Mapping::shared_at(length, memory, self.launch.plan.run_offset)
+    }
+
+    pub fn has_ended(&self) -> bool {
+        self.process.pidfd().is_ok_and(|pidfd| fd::has_ended(pidfd.as_raw_fd()))
+    }
+
+    /// The number that `source` has in the child too.
+    fn number(&self, source: Source) -> RawFd {
+        let slot = self.launch.plan.slots.iter().position(|slot| *slot == source);
+        slot.map_or(-1, |slot| self.launch.block().slot(slot as u64))
+    }
+
+    /// Hands the run over, and sees it begin.
+    pub fn run(mut self, cmd: &Cmd, plan: Arc<Plan>, streams: Streams, at_gate: AtGate) -> std::result::Result<Child, Lost> {
+        let started = Instant::now();
+        let failed = |error| Lost { error, is_replaceable: false };
+        let (mut run, fds) = self.prepare(plan, &streams).map_err(failed)?;
+        // What comes back through it: an init's word of its program, and a listener that can't be taken.
+        let takes_socket = run.plan.has_init || run.block().flags & flag::SEND_LISTENER != 0;
+        let Held { mut process, launch: Launch { place, socket, leaf, .. }, .. } = self;
+        let Some(socket) = socket else { return Err(failed(gone())) };
+        if let Err(errno) = handoff::send(&socket, &fds) {
+            let error = Error::new(Stage::SANDBOX_STAGE_FD, 0, errno as i32, "the fds' way to the held child");
+            let is_replaceable = process.pidfd().is_ok_and(|pidfd| fd::has_ended(pidfd.as_raw_fd()));
+            return Err(Lost { error, is_replaceable });
+        }
+        run.held = Some(place);
+        run.leaf = leaf;
+        run.socket = Some(socket).filter(|_| takes_socket);
+        let Some(pidfd) = process.pidfd.take() else { return Err(failed(gone())) };
+        run.see_through_exec(cmd, streams, (process.pid, pidfd), started, at_gate)
+    }
+
+    /// The run's block in its place, and the fds that its slots await.
+    fn prepare(&mut self, plan: Arc<Plan>, streams: &Streams) -> Result<(Launch, Vec<RawFd>)> {
+        let mut image = Image::new(&plan);
+        let sends_listener = plan.slots.contains(&Source::Handoff) && !handoff::may_take_fds();
+        let mut fds = Vec::with_capacity(4);
+        for (slot, source) in plan.slots.iter().enumerate() {
+            let given = match *source {
+                Source::Command(fd) => Some(fd),
+                Source::Stdio(target) => Some(streams.child.get(target).copied().flatten().unwrap_or(target as RawFd)),
+                _ => None,
+            };
+            fds.extend(given);
+            let number = match *source {
+                _ if given.is_some() => AWAITED,
+                Source::Handoff | Source::Control => self.number(Source::Control),
+                Source::Host => self.number(Source::Host),
+                _ => -1,
+            };
+            image.set_slot(slot, number);
+        }
+        let length = image.length(&plan);
+        let mut room = self.room.take().filter(|room| room.length() >= length);
+        if room.is_none() {
+            let memory = self.launch.memory.as_ref().map_or(-1, AsRawFd::as_raw_fd);
+            trampoline::resize(memory, self.launch.plan.run_offset + length)?;
+            room = Some(self.map(length)?);
+        }
+        let Some(room) = room else { return Err(Error::setup(libc::ENOMEM, "room for a run")) };
+        let place = Place::new(room, 0);
+        // SAFETY: the place has room for the image, and the child does not look at it before its message comes.
+        // An init is no parent that its program could know the host by: the pidfd tells instead.
+        unsafe { image.place(&plan, place.address(), flags(&plan, streams, sends_listener) | flag::OWN_MEMORY, 0)? };
+        self.launch.block().run_length.store(u32::try_from(length).unwrap_or(u32::MAX), Release);
+        let mut launch = Launch {
+            base: TRAMPOLINE_ADDRESS + self.launch.plan.run_offset,
+            plan,
+            place,
+            _stack: None,
+            stack_base: std::ptr::null_mut(),
+            stack_size: 0,
+            keeper: None,
+            socket: None,
+            listener: None,
+            leaf: None,
+            is_adopted: false,
+            exec_is_notified: false,
+            memory: None,
+            held: None,
+            has_met: false,
+        };
+        launch.place_filters(&image)?;
+        Ok((launch, fds))
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if let Some(pidfd) = self.pidfd.take() {
+            if self.ends_by_request {
+                end_by_request(pidfd.as_raw_fd());
+            }
+            end(self.pid, pidfd.as_raw_fd());
+        }
+    }
+}
