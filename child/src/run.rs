@@ -102,7 +102,7 @@ fn run(block: &Block, position: u32, op: &Op) -> Done {
         Code::Ambient if second != 0 => credentials::carry(),
         Code::Ambient => credentials::ambient(first),
         Code::HoldCapability => credentials::holds(first),
-        Code::Identity => credentials::change(block, first, second, third),
+        Code::Identity => keeping_death_signal(block, || credentials::change(block, first, second, third)),
         Code::MountBegin => mount::begin(block, op),
         Code::MountOpen => mount::open(block, op),
         Code::MountNew => mount::new(block, op),
@@ -161,6 +161,15 @@ fn arm_death_signal(block: &Block, signal: u64) -> Done {
         sys::exit_group(DIED);
     }
     Ok(0)
+}
+
+/// A change of identity clears it: a parent that ends before it is armed once more must not be missed.
+fn keeping_death_signal(block: &Block, change: impl FnOnce() -> Done) -> Done {
+    const PR_GET_PDEATHSIG: usize = 2;
+    let mut signal = 0i32;
+    sys::prctl(PR_GET_PDEATHSIG, &raw mut signal as usize, 0);
+    change()?;
+    arm_death_signal(block, signal as u64)
 }
 
 fn move_off(block: &Block, slot: u64, list: u64, count: u64) -> Done {
