@@ -18,6 +18,7 @@ pub fn move_off(cmd: &Cmd, plan: &mut Builder) -> Result<()> {
     let mut targets = vec![0, 1, 2];
     targets.extend(cmd.passed.iter().map(|(_, target)| *target));
     let list = plan.numbers(&targets, |target| target.to_ne_bytes().to_vec());
+    let host = plan.plan().slots.contains(&Source::Host).then_some(Source::Host);
     let mut move_off = |source, index, text: String| -> Result<()> {
         let slot = plan.slot(source)?;
         plan.op(STAGE, index, Code::MoveOff, [slot.into(), list.into(), targets.len() as u64], text);
@@ -28,7 +29,6 @@ pub fn move_off(cmd: &Cmd, plan: &mut Builder) -> Result<()> {
     }
     // The child goes on using these behind this step.
     let handoff = cmd.filters.iter().any(|filter| filter.program.notifies).then_some(Source::Handoff);
-    let host = plan.plan().slots.contains(&Source::Host).then_some(Source::Host);
     for source in handoff.into_iter().chain(host) {
         move_off(source, 0, "the library's own fd, off the passed numbers".to_owned())?;
     }
