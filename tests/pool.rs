@@ -98,6 +98,9 @@ fn a_host_that_adopts_orphans_is_left_none_by_a_pools_inits() {
             let pool = sandbox_pool_new(wish.cmd, 3);
             sandbox_pool_free(pool);
             assert!(is_childless(), "{name}, held: left {}", children());
+            if name.contains("joined") {
+                continue; // goes with no on_ready
+            }
             let wish = wish.copy();
             assert_eq!(sandbox_cmd_on_ready(wish.cmd, Some(refuse), ptr::null_mut()), 0);
             let (pool, mut child, mut error) = (sandbox_pool_new(wish.cmd, 1), ptr::null_mut(), none());
@@ -129,6 +132,9 @@ fn a_pools_child_killed_or_held_up_at_any_op_leaves_nothing_and_is_reported_ther
                         let (stage, index, text) = broken.op(position).map(|(stage, index, text)| (stage, index, text.to_owned())).unwrap();
                         broken.pause(position);
                         let before = Host::now();
+                        if text.contains("takes it for its child") {
+                            continue; // the process that made it has nothing more to do
+                        }
                         let Err(seen) = broken.spawn(&mut |_, pidfd| end(pidfd)) else { panic!("{name}, op {position} ({text}): the spawn succeeded") };
                         is_as_it_was(name, &text, &before);
                         assert_eq!((seen.0, seen.1, seen.2), (libc::ECANCELED, stage, index), "{name}, op {position} ({text})");

@@ -680,7 +680,8 @@ pub fn children() -> String {
     for entry in fs::read_dir("/proc").unwrap().flatten() {
         let stat = fs::read_to_string(entry.path().join("stat")).unwrap_or_default();
         if stat.rsplit_once(')').is_some_and(|(_, rest)| rest.split_whitespace().nth(1) == Some(&me)) {
-            found += &format!("{} ", stat.split(')').next().unwrap_or_default());
+            let state = stat.rsplit_once(')').and_then(|(_, rest)| rest.split_whitespace().next()).unwrap_or_default();
+            found += &format!("{} {state} ", stat.split(')').next().unwrap_or_default());
             found += &fs::read_to_string(entry.path().join("wchan")).unwrap_or_default();
             found += "; ";
         }
