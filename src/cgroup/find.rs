@@ -78,9 +78,18 @@ impl Parent {
         sweep::sweep(self, &self.prefix);
     }
 
+    /// Only the hierarchy's own root, which alone has no type, may hold processes and give controllers. The kernel
+    /// refuses some of them to another; by cpu, cpuset and pids it would become a threaded one, in which no process but
+    /// those of its own can live.
+    fn may_give(&self) -> nix::Result<()> {
+        let is_root = access(self.fd(), c"cgroup.type", libc::F_OK).is_err();
+        if is_root || read(self.fd(), c"cgroup.procs")?.is_empty() { Ok(()) } else { Err(Errno::EBUSY) }
+    }
+
     /// Gives the leaves a controller; else the errno and a hint.
     pub fn enable(&self, controller: &str) -> std::result::Result<(), (Errno, String)> {
-        let Err(errno) = write(self.fd(), c"cgroup.subtree_control", format!("+{controller}").as_bytes()) else { return Ok(()) };
+        let given = self.may_give().and_then(|()| write(self.fd(), c"cgroup.subtree_control", format!("+{controller}").as_bytes()));
+        let Err(errno) = given else { return Ok(()) };
         Err((errno, match errno {
             Errno::EBUSY => format!("{} holds processes itself, so its children can't have the {controller} controller: give a cgroup without processes", self.path),
             Errno::ENOENT | Errno::EINVAL => format!("the {controller} controller is not available in {}: see its cgroup.controllers", self.path),
@@ -100,9 +109,7 @@ impl Parent {
         if !holds(read(self.fd(), c"cgroup.controllers")?) {
             return Err(Errno::ENOENT);
         }
-        // Only the hierarchy's own root may hold processes and give controllers; it alone has no type.
-        let is_root = access(self.fd(), c"cgroup.type", libc::F_OK).is_err();
-        if is_root || read(self.fd(), c"cgroup.procs")?.is_empty() { Ok(()) } else { Err(Errno::EBUSY) }
+        self.may_give()
     }
 }
 

@@ -108,6 +108,28 @@ static int catch(void) {
     return 0;
 }
 
+/* Touches this much memory. */
+static int hog(size_t megabytes) {
+    for (size_t i = 0; i < megabytes; i++) {
+        char *memory = malloc(1 << 20);
+        if (!memory) return 97;
+        for (size_t at = 0; at < 1 << 20; at += 4096) *(volatile char *)(memory + at) = 1;
+    }
+    return 0;
+}
+
+/* Forks until it can't, prints how often it could; the children live on for a while. */
+static int bomb(int most) {
+    int count = 0;
+    for (; count < most; count++) {
+        pid_t pid = fork();
+        if (pid < 0) break;
+        if (pid == 0) close(1), pause_ms(60000), _exit(0);
+    }
+    printf("%d\n", count);
+    return 0;
+}
+
 int main(int argc, char **argv) {
     const char *what = argc > 1 ? argv[1] : "";
     int n = argc > 2 ? atoi(argv[2]) : 0;
@@ -116,6 +138,8 @@ int main(int argc, char **argv) {
     if (!strcmp(what, "sleep")) return pause_ms(n), 0;
     if (!strcmp(what, "cat")) return copy();
     if (!strcmp(what, "spin")) return spin(n);
+    if (!strcmp(what, "hog")) return hog((size_t)n);
+    if (!strcmp(what, "bomb")) return bomb(n);
     if (!strcmp(what, "print")) return printf("%s", argv[2]) < 0;
     if (!strcmp(what, "both")) return dprintf(1, "out") + dprintf(2, "err") - 6;
     if (!strcmp(what, "orphan")) return leave_orphan();
