@@ -124,7 +124,7 @@ TEST(every_kind, "so it does with an init, with namespaces, with a callback, and
 }
 
 static void *spawn_some(void *arg) {
-    for (int i = 0; i < UNUSED static int test_scale(void) {(20); i++) {
+    for (int i = 0; i < scaled(20); i++) {
         struct run *mine = calloc(1, sizeof *mine);
         run_well(grouped(shell("cat /proc/self/cgroup")), mine);
         CHECK_HAS(mine->out, "/sandbox-spawn-");
@@ -535,7 +535,7 @@ TEST(strangers, "a sweep removes what the library made, and nothing else") {
 TEST(thousand, "a thousand spawns leave no leaf") {
     int before = leaves();
     sandbox_cmd *cmd = grouped(victim("act", "exit", "0", NULL));
-    for (int i = 0; i < UNUSED static int test_scale(void) {(1000); i++) {
+    for (int i = 0; i < scaled(1000); i++) {
         sandbox_child *child = spawned(cmd);
         if (i % 3) sandbox_child_wait(child, -1, NULL, 0);
         sandbox_child_free(child);
