@@ -141,6 +141,9 @@ impl Cmd {
         if self.cwd.is_none() {
             self.cwd(c"/tmp")?;
         }
+        if !self.hostname.is_asked() {
+            self.uts_name(0, c"sandbox")?;
+        }
         Ok(())
     }
 

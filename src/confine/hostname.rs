@@ -14,6 +14,12 @@ const LONGEST: usize = 64;
 #[derive(Clone, Debug, Default)]
 pub struct Names([Option<CString>; 2]);
 
+impl Names {
+    pub fn is_asked(&self) -> bool {
+        self.0.iter().any(Option::is_some)
+    }
+}
+
 impl Cmd {
     /// `which` 0: the host's name; 1: the domain's.
     pub fn uts_name(&mut self, which: usize, name: &CStr) -> Result<()> {

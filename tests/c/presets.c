@@ -185,7 +185,7 @@ TEST(composed, "what the caller sets before or after holds, and its mounts lie i
     const char *work = fresh_dir();
     char results[PATH_MAX];
     for (int after = 0; after < 2; after++) {
-        sandbox_cmd *cmd = INSIDE("/bin/sh", "-c", "echo $NAME $HOME $LANG $$; pwd; ulimit -c; echo text > result; echo text > /tmp/given/other; ls /tmp");
+        sandbox_cmd *cmd = INSIDE("/bin/sh", "-c", "echo $NAME $HOME $LANG $$; uname -n; pwd; ulimit -c; echo text > result; echo text > /tmp/given/other; ls /tmp");
         if (after) CHECK_EQ(sandbox_cmd_preset(cmd, SANDBOX_PRESET_BUILD), 0);
         CHECK_EQ(sandbox_cmd_env(cmd, "NAME", "value"), 0);
         CHECK_EQ(sandbox_cmd_env(cmd, "HOME", "/work"), 0);
@@ -195,8 +195,9 @@ TEST(composed, "what the caller sets before or after holds, and its mounts lie i
         CHECK_EQ(sandbox_cmd_cwd(cmd, "/work"), 0);
         CHECK_EQ(sandbox_cmd_set(cmd, SANDBOX_OPT_INIT, 0), 0);
         CHECK_EQ(sandbox_cmd_rlimit(cmd, RLIMIT_CORE, 0, 0), 0);
+        if (after) CHECK_EQ(sandbox_cmd_hostname(cmd, "builder"), 0);
         if (!after) CHECK_EQ(sandbox_cmd_preset(cmd, SANDBOX_PRESET_BUILD), 0);
-        CHECK_STR(run_well(cmd, &result), "value /work 1\n/work\n0\ngiven\n");
+        CHECK_STR(run_well(cmd, &result), after ? "value /work 1\nbuilder\n/work\n0\ngiven\n" : "value /work 1\nsandbox\n/work\n0\ngiven\n");
         snprintf(results, sizeof results, "%s/result", work);
         CHECK_EQ(unlink(results), 0);
         snprintf(results, sizeof results, "%s/other", work);
