@@ -1405,7 +1405,7 @@ int sandbox_cmd_unshare(struct sandbox_cmd *cmd,
 
 /**
  * Maps `count` user ids of the child's user namespace, from `inside`, to those of the host from `outside`. An ordinary
- * user may map its own id alone.
+ * user may map its own id alone, and what /etc/subuid grants it: for that newuidmap is run, where it is installed.
  *
  * @return 0; -EINVAL: no id, or a range that runs over; -EFAULT: NULL.
  */
@@ -1415,9 +1415,13 @@ int sandbox_cmd_map_uid(struct sandbox_cmd *cmd,
                         uint32_t count);
 
 /**
- * The same for group ids. Where the host lacks CAP_SETGID the child may then not call setgroups.
+ * The same for group ids (/etc/subgid, newgidmap). An ordinary user's child with its own group alone may not call
+ * setgroups.
  */
-int sandbox_cmd_map_gid(struct sandbox_cmd *cmd, uint32_t inside, uint32_t outside, uint32_t count);
+int sandbox_cmd_map_gid(struct sandbox_cmd *cmd,
+                        uint32_t inside,
+                        uint32_t outside,
+                        uint32_t count);
 
 /**
  * What a spawn would do, in order, before anything runs: printed from the same list that the child then follows.

@@ -6,12 +6,13 @@ mod held;
 use crate::block::{Image, Place};
 use crate::cgroup::{Home, Leaf};
 use crate::cmd::Cmd;
-use crate::confine::namespace::{self, Ns};
+use crate::confine::namespace::Ns;
 use crate::confine::{cgroup, filter, identity, landlock, mount, privilege, trace};
 use crate::diagnose::{Refused, diagnose};
 use crate::error::{Error, Result, Stage};
 use crate::fd;
 use crate::handoff;
+use crate::idmap;
 use crate::memory::{Mapping, USUAL_STACK};
 use crate::options::Opt;
 use crate::plan::{Plan, Role, Source};
@@ -50,7 +51,7 @@ pub fn at_gate(cmd: &Cmd, gate: u32, pid: libc::pid_t, pidfd: RawFd) -> Result<(
             }
             Ok(())
         }
-        (gate::MAPS, ..) => namespace::write_maps(cmd, pid),
+        (gate::MAPS, ..) => idmap::write(cmd, pid),
         (gate::TRACE, _, Some(options)) => seize(pid, options),
         _ => Ok(()),
     }

@@ -22,6 +22,7 @@ mod diagnose;
 mod error;
 mod fd;
 mod handoff;
+mod idmap;
 mod launch;
 mod memory;
 mod notify;

@@ -234,7 +234,7 @@ pub extern "C" fn sandbox_cmd_unshare(cmd: *mut sandbox_cmd, namespaces: u64) ->
 }
 
 /// Maps `count` user ids of the child's user namespace, from `inside`, to those of the host from `outside`. An ordinary
-/// user may map its own id alone.
+/// user may map its own id alone, and what /etc/subuid grants it: for that newuidmap is run, where it is installed.
 ///
 /// @return 0; -EINVAL: no id, or a range that runs over; -EFAULT: NULL.
 #[unsafe(no_mangle)]
@@ -242,7 +242,8 @@ pub extern "C" fn sandbox_cmd_map_uid(cmd: *mut sandbox_cmd, inside: u32, outsid
     change(cmd, |cmd| cmd.map_uid(Map { inside, outside, count }))
 }
 
-/// The same for group ids. Where the host lacks CAP_SETGID the child may then not call setgroups.
+/// The same for group ids (/etc/subgid, newgidmap). An ordinary user's child with its own group alone may not call
+/// setgroups.
 #[unsafe(no_mangle)]
 pub extern "C" fn sandbox_cmd_map_gid(cmd: *mut sandbox_cmd, inside: u32, outside: u32, count: u32) -> c_int {
     change(cmd, |cmd| cmd.map_gid(Map { inside, outside, count }))

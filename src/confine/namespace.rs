@@ -1,14 +1,12 @@
 //! Namespaces of the child's own: made by the clone itself, but for time's. A user namespace's ids are mapped by the
-//! host while the child stands at a gate.
+//! host while the child stands at a gate (`idmap`).
 
 use crate::cmd::Cmd;
-use crate::diagnose::{Refused, diagnose};
 use crate::error::{Error, Result, Stage, quoted};
 use crate::options::Opt;
 use crate::plan::{Arg, Builder, Source};
 use sandbox_child::plan::{Code, gate};
 use std::ffi::CStr;
-use std::path::Path;
 
 /// Namespaces, the kernel's values (CLONE_NEW*).
 #[repr(C)]
@@ -167,30 +165,4 @@ fn shown(maps: &[Map]) -> String {
         count => format!("{} to {} ({count})", map.outside, map.inside),
     };
     maps.iter().map(one).collect::<Vec<_>>().join(", ")
-}
-
-/// Writes the maps, the child at the gate. setgroups is denied first where gid_map asks for that (CVE-2014-8989).
-pub fn write_maps(cmd: &Cmd, pid: libc::pid_t) -> Result<()> {
-    let child = Path::new("/proc").join(pid.to_string());
-    let lines = |maps: &[Map]| maps.iter().map(|map| format!("{} {} {}\n", map.inside, map.outside, map.count)).collect::<String>();
-    write(&child, "uid_map", &lines(&uids(cmd)))?;
-    if !may_set_groups() {
-        write(&child, "setgroups", "deny")?;
-    }
-    write(&child, "gid_map", &lines(&gids(cmd)))
-}
-
-fn write(child: &Path, file: &str, text: &str) -> Result<()> {
-    std::fs::write(child.join(file), text).map_err(|error| {
-        let errno = error.raw_os_error().unwrap_or(libc::EIO);
-        Error::new(Stage::SANDBOX_STAGE_USERNS, 0, errno, format!("{file} {:?}", text.trim_end())).hint(diagnose(&Refused::Map, errno))
-    })
-}
-
-/// CAP_SETGID: only then may gid_map be written with setgroups left allowed.
-fn may_set_groups() -> bool {
-    const CAP_SETGID: u32 = 6;
-    let status = std::fs::read_to_string("/proc/thread-self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
-    line.and_then(|line| u64::from_str_radix(line.trim(), 16).ok()).is_some_and(|caps| caps >> CAP_SETGID & 1 == 1)
 }
