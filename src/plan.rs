@@ -44,6 +44,7 @@ pub const ORDER: &[Part] = &[
     Part::Any(gate::ready),
     // The child's own file below /proc, while there is the host's /proc.
     Part::Any(oom::open),
+    Part::Any(init::open_children),
     Part::Any(keyring::join),
     // The new root, while the paths of the host's lead somewhere.
     Part::Any(mount_plan::assemble),
@@ -57,6 +58,8 @@ pub const ORDER: &[Part] = &[
     // A namespace that others live in: from memory that holds nothing of the host's (CVE-2016-9962).
     Part::Any(join::enter),
     Part::Any(hostname::set_in_joined),
+    // The new root where the spawning user has no ids in it.
+    Part::Any(mount_plan::assemble_late),
     // A limit that can kill must not meet the host's memory.
     Part::Any(cgroup::limit),
     Part::Any(memory::deny_write_execute),
@@ -183,6 +186,8 @@ pub struct Builder {
     before_border: bool,
     /// The slot of a file that one part opens and a later one uses.
     pub open_file: Option<u8>,
+    /// The slot of the list of the init's children.
+    pub children: Option<u8>,
 }
 
 impl Plan {
@@ -199,8 +204,9 @@ impl Plan {
         let has_init = init::is_asked(cmd);
         let copies_memory = cmd.pre_exec.is_some();
         // The ids for which it was compiled: whoever else spawns it compiles it anew.
-        let host_ids = cmd.identity.ids.map(|_| identity::of_host());
-        let enters = has_init || role != Role::Whole || (!copies_memory && (oom::is_asked(cmd) || memory::is_asked(cmd) || identity::changes(cmd) || !cmd.joined.is_empty() || cgroup::is_lethal(cmd)));
+        let host_ids = (cmd.identity.ids.is_some() || mount_plan::is_late(cmd)).then(identity::of_host);
+        let needs_memory = oom::is_asked(cmd) || memory::is_asked(cmd) || identity::changes(cmd) || !cmd.joined.is_empty() || cgroup::is_lethal(cmd);
+        let enters = has_init || role != Role::Whole || (!copies_memory && (needs_memory || mount_plan::is_late(cmd)));
         let plan = Plan {
             role,
             run_offset: 0,
@@ -223,7 +229,7 @@ impl Plan {
             landlock_left_out: [0; 4],
             host_ids,
         };
-        let mut builder = Builder { plan, before_border: role != Role::Run, open_file: None };
+        let mut builder = Builder { plan, before_border: role != Role::Run, open_file: None, children: None };
         let mut is_ahead = true;
         for part in ORDER {
             match part {

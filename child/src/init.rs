@@ -30,7 +30,8 @@ pub fn replace(block: &Block) -> Result<isize, i32> {
 }
 
 /// Returns in the program's process; the init itself never does.
-pub fn split(block: &Block) -> Result<isize, i32> {
+/// `children`: the open list of this process's children, where it has no pid namespace to end them all.
+pub fn split(block: &Block, children: i32) -> Result<isize, i32> {
     if block.flags & flag::SUBREAPER != 0 && sys::prctl(sys::PR_SET_CHILD_SUBREAPER, 1, 0) < 0 {
         return Err(sys::EINVAL);
     }
@@ -69,35 +70,37 @@ pub fn split(block: &Block) -> Result<isize, i32> {
     if socket >= 0 {
         let _ = run::send_fd(socket, pidfd);
     }
-    stay(block, pid as i32, pidfd, signals as i32)
+    stay(block, pid as i32, [pidfd, signals as i32, children])
 }
 
-fn stay(block: &Block, program: i32, pidfd: i32, signals: i32) -> ! {
+fn stay(block: &Block, program: i32, [pidfd, signals, children]: [i32; 3]) -> ! {
     sys::prctl(sys::PR_SET_NAME, c"sandbox-init".as_ptr() as usize, 0);
     // The init holds nothing of the program's open.
     let host = block.slot(u64::from(block.host_pidfd_slot));
-    close_all_but([host, pidfd, signals]);
+    close_all_but([host, pidfd, signals, children]);
     loop {
         let mut fds = [PollFd { fd: signals, events: sys::POLLIN, revents: 0 }, PollFd { fd: host, events: sys::POLLIN, revents: 0 }];
         sys::poll(&mut fds, None);
         let [signal, death] = fds;
         if death.revents != 0 {
-            end_the_rest(block);
+            end_the_rest(block, children);
             sys::exit_group(run::DIED);
         }
         if signal.revents != 0 {
-            take_signal(block, program, pidfd, signals);
+            take_signal(block, program, [pidfd, signals, children]);
         }
     }
 }
 
 /// Lowest first, as close_range wants them. Sorted by hand: the library's sort holds a path to a panic.
-pub fn close_all_but([a, b, c]: [i32; 3]) {
+pub fn close_all_but([a, b, c, d]: [i32; 4]) {
     let (a, b) = (a.min(b), a.max(b));
+    let (c, d) = (c.min(d), c.max(d));
+    let (a, c) = (a.min(c), a.max(c));
+    let (b, d) = (b.min(d), b.max(d));
     let (b, c) = (b.min(c), b.max(c));
-    let (a, b) = (a.min(b), a.max(b));
     let mut next = 0;
-    for fd in [a, b, c] {
+    for fd in [a, b, c, d] {
         if fd > next {
             sys::close_range(next as usize, fd as usize - 1, 0);
         }
@@ -117,7 +120,7 @@ fn number(info: &[u8], at: usize) -> Option<i32> {
     }
 }
 
-fn take_signal(block: &Block, program: i32, pidfd: i32, signals: i32) {
+fn take_signal(block: &Block, program: i32, [pidfd, signals, children]: [i32; 3]) {
     let mut info = sys::Buffer::<128>::new(); // struct signalfd_siginfo: the number first
     let info = info.filled(|at, size| sys::call(nr::READ, [signals as usize, at, size, 0, 0, 0]));
     let Ok(info) = info else { return };
@@ -137,14 +140,14 @@ fn take_signal(block: &Block, program: i32, pidfd: i32, signals: i32) {
             return;
         }
         if ended.pid == program {
-            finish(block, &ended);
+            finish(block, &ended, children);
         }
     }
 }
 
 const CLD_EXITED: i32 = 1;
 
-fn finish(block: &Block, ended: &SigInfo) -> ! {
+fn finish(block: &Block, ended: &SigInfo, children: i32) -> ! {
     if block.state.load(Acquire) == state::RUNNING {
         block.final_status.store(ended.status, Relaxed);
         block.final_code.store(ended.code, Release);
@@ -152,13 +155,13 @@ fn finish(block: &Block, ended: &SigInfo) -> ! {
     if block.phase.load(Acquire) & meet::LEFT == 0 {
         meet::leave(block);
     }
-    end_the_rest(block);
+    end_the_rest(block, children);
     sys::exit_group(if ended.code == CLD_EXITED { ended.status & 0xff } else { 128 + ended.status })
 }
 
 /// In a pid namespace the kernel does this. A subreaper ends its own children until no more come to it; none of them
 /// can be mistaken, because nobody else can reap one.
-fn end_the_rest(block: &Block) {
+fn end_the_rest(block: &Block, children: i32) {
     if block.flags & flag::SUBREAPER == 0 {
         return;
     }
@@ -167,28 +170,55 @@ fn end_the_rest(block: &Block) {
         if sys::waitid(sys::P_ALL, 0, &mut next, sys::WEXITED | sys::WNOHANG | sys::WALL) < 0 {
             return;
         }
-        if next.pid == 0 && !kill_children() {
+        if next.pid == 0 && !kill_children(children) {
             return;
         }
     }
 }
 
-/// One round over /proc's list of this thread's children; false where there is no such list.
-fn kill_children() -> bool {
-    const AT_FDCWD: usize = -100isize as usize;
-    let list = sys::call(nr::OPENAT, [AT_FDCWD, c"/proc/thread-self/children".as_ptr() as usize, SFD_CLOEXEC, 0, 0, 0]);
+/// One round over the list of children; false where it can't be read, or holds none of ours: its numbers would then be
+/// another pid namespace's.
+fn kill_children(list: i32) -> bool {
     if list < 0 {
-        return false;
+        return kill_by_trying();
     }
     let mut text = sys::Buffer::<1024>::new();
-    let text = text.filled(|at, size| sys::call(nr::READ, [list as usize, at, size, 0, 0, 0])).unwrap_or(&[]);
-    sys::close(list as i32);
+    sys::call(nr::LSEEK, [list as usize, 0, 0, 0, 0, 0]);
+    let Ok(text) = text.filled(|at, size| sys::call(nr::READ, [list as usize, at, size, 0, 0, 0])) else { return false };
+    let (mut seen, mut ours) = (false, false);
     for word in text.split(|&byte| byte == b' ') {
         let Some(pid) = run::decimal(word) else { continue };
         let pidfd = sys::call(nr::PIDFD_OPEN, [pid, 0, 0, 0, 0, 0]);
+        seen = true;
         if pidfd >= 0 {
-            sys::call(nr::PIDFD_SEND_SIGNAL, [pidfd as usize, sys::SIGKILL as usize, 0, 0, 0, 0]);
+            if is_child(P_PIDFD, pidfd as i32) {
+                ours = true;
+                sys::call(nr::PIDFD_SEND_SIGNAL, [pidfd as usize, sys::SIGKILL as usize, 0, 0, 0, 0]);
+            }
             sys::close(pidfd as i32);
+        }
+    }
+    sys::sleep_ms(1);
+    ours || !seen
+}
+
+const P_PID: usize = 1;
+const P_PIDFD: usize = 3;
+
+fn is_child(which: usize, id: i32) -> bool {
+    sys::waitid(which, id, &mut { SigInfo::EMPTY }, sys::WEXITED | sys::WNOHANG | sys::WNOWAIT | sys::WALL) >= 0
+}
+
+/// Without a list: every number is tried, half a second for all that there can be. What is not our child says so.
+fn kill_by_trying() -> bool {
+    const MOST_PIDS: i32 = 4 << 20;
+    for pid in 1..MOST_PIDS {
+        if is_child(P_PID, pid) {
+            let pidfd = sys::call(nr::PIDFD_OPEN, [pid as usize, 0, 0, 0, 0, 0]);
+            if pidfd >= 0 {
+                sys::call(nr::PIDFD_SEND_SIGNAL, [pidfd as usize, sys::SIGKILL as usize, 0, 0, 0, 0]);
+                sys::close(pidfd as i32);
+            }
         }
     }
     sys::sleep_ms(1);

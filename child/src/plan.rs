@@ -28,8 +28,9 @@ pub enum Code {
     Enter = 9,
     /// Call the host's function `args[0]` with `args[1]` (in a copy of the host's memory only).
     Callback = 10,
-    /// Stay behind as the init of what follows: the rest of the plan runs in a new process. Where `args[0]` is 1, that
-    /// one is the host's child itself, and nothing stays behind.
+    /// Stay behind as the init of what follows: the rest of the plan runs in a new process. The list of this process's
+    /// children is open in slot `args[1]`, where the kernel has one to be trusted. Where `args[0]` is 1, that process
+    /// is the host's child itself, and nothing stays behind.
     Init = 11,
     /// execve of each of the block's paths, or of slot `args[0]`.
     Exec = 12,

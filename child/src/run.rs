@@ -78,7 +78,7 @@ fn run(block: &Block, position: u32, op: &Op) -> Done {
         Code::Enter => enter(block, position, first, second),
         Code::Callback => callback(first, second),
         Code::Init if first != 0 => init::replace(block),
-        Code::Init => init::split(block),
+        Code::Init => init::split(block, block.slot(second)),
         Code::Hold => pool::hold(block, first, second, third),
         Code::Receive => pool::receive(block, first),
         Code::Exec => Err(exec(block, first)),

@@ -28,7 +28,7 @@ pub enum sandbox_mount {
     SANDBOX_MOUNT_NON_RECURSIVE = 32,
     /// No symlink on it is followed (Linux 5.14).
     SANDBOX_MOUNT_NOSYMFOLLOW = 64,
-    /// Reading leaves the access times alone.
+    /// Reading leaves the access times alone. In a user namespace the kernel allows no change of that.
     SANDBOX_MOUNT_NOATIME = 128,
 }
 
@@ -197,6 +197,7 @@ pub fn hint(text: &str, errno: i32) -> &'static str {
     match errno {
         libc::EPERM if is("proc") => diagnose(&Refused::Proc, errno),
         libc::EPERM if is("mqueue") => "it needs an IPC namespace of its own (SANDBOX_NS_IPC)",
+        libc::EPERM if text.contains("noatime") => "in a user namespace the access times stay as the host mounted it (NOATIME)",
         libc::EPERM => "mounts need CAP_SYS_ADMIN or a user namespace of their own (SANDBOX_NS_USER), and a container's profile may forbid them",
         libc::EOVERFLOW => "the user who spawns has no id in the child's user namespace: map it too",
         libc::ENOSYS => "mounts need Linux 5.12, and a container's filter that allows its calls",
@@ -207,9 +208,10 @@ pub fn hint(text: &str, errno: i32) -> &'static str {
         }
         libc::EINVAL if is("into the new root") => "the host's root is a chroot, or the initramfs itself: the kernel can't pivot away from either",
         libc::EINVAL if is("the host's mounts") => "the host's root is no mount point (chroot)",
+        libc::EINVAL if is("bind on") => "a file goes on a file, a directory on a directory",
         libc::ENOENT if is("what to bind") || is("layer") || is("root:") => "it does not exist; SANDBOX_MOUNT_OPTIONAL lets a bind be left out",
         libc::ENOENT => "a symlink on the way leads nowhere inside the new root",
-        libc::ENOTDIR => "a file's mount needs a file as its target, a directory's a directory",
+        libc::ENOTDIR => "something on the way is no directory",
         libc::EBUSY => "a symlink on the way leads to the root itself",
         libc::ELOOP => "a magic link of /proc, or symlinks without end",
         _ => "",

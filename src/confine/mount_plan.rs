@@ -3,10 +3,11 @@
 use crate::cmd::Cmd;
 use crate::confine::{mount_dev, mount_overlay};
 use crate::confine::mount::{Kind, Mount, MountFlag, ProcFlag, Root, Source};
-use crate::confine::namespace::Ns;
+use crate::confine::identity;
+use crate::confine::namespace::{self, Map, Ns};
 use crate::error::{Result, Stage, quoted};
 use crate::options::sandbox_left_out;
-use crate::plan::{self, Builder};
+use crate::plan::{self, Arg, Builder};
 use sandbox_child::plan::{Code, NONE, kind};
 use std::ffi::CStr;
 use std::os::fd::AsRawFd;
@@ -24,7 +25,23 @@ pub const NOEXEC: u64 = 8;
 /// The offset of an fd's place in the plan's data.
 pub type Cell = u64;
 
+/// The spawning user's ids have no place in the child's user namespace: no file can be made as it (EOVERFLOW). What makes
+/// files takes other ids first, which only memory of the child's own may.
+pub fn is_late(cmd: &Cmd) -> bool {
+    let [_, uid, _, _, gid, _] = identity::of_host();
+    let is_in = |maps: &[Map], id: u32| maps.iter().any(|map| id.checked_sub(map.outside).is_some_and(|rest| rest < map.count));
+    cmd.mounts.is_asked() && cmd.has(Ns::SANDBOX_NS_USER) && !(is_in(&namespace::uids(cmd), uid) && is_in(&namespace::gids(cmd), gid))
+}
+
 pub fn assemble(cmd: &Cmd, plan: &mut Builder) -> Result<()> {
+    if is_late(cmd) { Ok(()) } else { compile(cmd, plan) }
+}
+
+pub fn assemble_late(cmd: &Cmd, plan: &mut Builder) -> Result<()> {
+    if is_late(cmd) { compile(cmd, plan) } else { Ok(()) }
+}
+
+fn compile(cmd: &Cmd, plan: &mut Builder) -> Result<()> {
     if !cmd.has(Ns::SANDBOX_NS_MOUNT) {
         return Ok(());
     }
@@ -112,6 +129,12 @@ impl Assembly<'_> {
             self.open(ROOT, 0, path, self.tree, root.flags, (set, clear), text);
         }
         let sources: Vec<Vec<Cell>> = list.iter().enumerate().map(|(index, mount)| self.sources(index, mount)).collect::<Result<_>>()?;
+        if is_late(cmd) {
+            let first = |maps: Vec<Map>| maps.first().map_or(0, |map| map.inside);
+            let [uid, gid] = cmd.identity.ids.unwrap_or_else(|| [first(namespace::uids(cmd)), first(namespace::gids(cmd))]);
+            self.plan.call(ROOT, 0, libc::SYS_setfsgid, &[Arg::Value(gid.into())], format!("files are made as group {gid}"));
+            self.plan.call(ROOT, 0, libc::SYS_setfsuid, &[Arg::Value(uid.into())], format!("files are made as user {uid}"));
+        }
         if list.iter().any(|mount| matches!(mount.kind, Kind::File { .. } | Kind::Mask | Kind::Overlay { .. })) {
             self.filesystem(ROOT, 0, &["tmpfs", "mode", "0700"], scratch_cell, NOSUID | NODEV, false, "a tmpfs out of reach, for files, masks and overlays");
             self.attach(ROOT, 0, scratch_cell, 0, true, "over the host's root");

@@ -8,6 +8,7 @@ use sandbox_spawn::capi::cgroup::{sandbox_cmd_cgroup, sandbox_cmd_cgroup_set};
 use sandbox_spawn::capi::cmd::*;
 use sandbox_spawn::capi::error::sandbox_error;
 use sandbox_spawn::capi::identity::*;
+use sandbox_spawn::capi::mount::*;
 use sandbox_spawn::capi::filter::{sandbox_cmd_filter, sandbox_cmd_ptrace, sandbox_filter_free, sandbox_filter_new, sandbox_filter_rule};
 use sandbox_spawn::capi::landlock::*;
 use sandbox_spawn::capi::sandbox_option::{self, *};
@@ -256,6 +257,31 @@ impl Wish {
         self.set(SANDBOX_OPT_ALLOW_LESS_LANDLOCK, 1).set(SANDBOX_OPT_LANDLOCK_LOG, 2)
     }
 
+    /// On the host's writable root, where the program finds all it needs, and what it leaves is found.
+    fn everything_mounted(&mut self) -> &mut Self {
+        let cmd = self.cmd;
+        let root = File::open("/").unwrap();
+        let lowers = [c"/usr/share".as_ptr(), c"/etc".as_ptr(), ptr::null()];
+        let set = [
+            sandbox_cmd_root(cmd, c"/".as_ptr(), 1),
+            sandbox_cmd_tmpfs(cmd, c"/media".as_ptr(), 65536, 0o755),
+            sandbox_cmd_bind(cmd, c"/usr".as_ptr(), c"/media/usr".as_ptr(), 0),
+            sandbox_cmd_bind(cmd, c"/not/there".as_ptr(), c"/media/not".as_ptr(), 4),
+            sandbox_cmd_bind_fd(cmd, root.as_raw_fd(), c"/media/fd".as_ptr(), 0),
+            sandbox_cmd_proc(cmd, c"/media/proc".as_ptr(), 2 | 8),
+            sandbox_cmd_dev(cmd, c"/media/dev".as_ptr()),
+            sandbox_cmd_mqueue(cmd, c"/media/mqueue".as_ptr()),
+            sandbox_cmd_overlay(cmd, lowers.as_ptr(), ptr::null(), ptr::null(), c"/media/overlay".as_ptr()),
+            sandbox_cmd_file(cmd, c"/media/file".as_ptr(), c"text".as_ptr().cast(), 4, 0o600),
+            sandbox_cmd_dir(cmd, c"/media/a/b".as_ptr(), 0o700),
+            sandbox_cmd_symlink(cmd, c"a/b".as_ptr(), c"/media/link".as_ptr()),
+            sandbox_cmd_mask(cmd, c"/media/link".as_ptr()),
+            sandbox_cmd_mask(cmd, c"/media/file".as_ptr()),
+        ];
+        assert_eq!(set, [0; 14]);
+        self
+    }
+
     pub fn spawn(&self) -> Result<*mut Child, (c_int, u32, u32, String)> {
         let (mut child, mut error) = (ptr::null_mut(), none());
         match sandbox_spawn(self.cmd, &raw mut child, &raw mut error) {
@@ -423,6 +449,24 @@ pub const COMMANDS: &[(&str, Write)] = &[
     ("a cgroup, its namespace and an init", |wish| {
         wish.grouped().on(&[SANDBOX_OPT_INIT]);
         assert_eq!(sandbox_cmd_unshare(wish.cmd, 0x3200_0000), 0);
+    }),
+    ("the host's root and all that can be mounted", |wish| {
+        assert_eq!(sandbox_cmd_unshare(wish.cmd, ALL_NAMESPACES), 0);
+        wish.everything_mounted().on_ready();
+    }),
+    ("all that can be mounted, an init and a filter", |wish| {
+        assert_eq!(sandbox_cmd_unshare(wish.cmd, ALL_NAMESPACES), 0);
+        wish.everything_mounted().on(&[SANDBOX_OPT_INIT]).filter(SANDBOX_ACT_NOTIFY).set(SANDBOX_OPT_OOM_SCORE_ADJ, 500);
+    }),
+    ("a root of a few binds", |wish| {
+        assert_eq!(sandbox_cmd_unshare(wish.cmd, ALL_NAMESPACES), 0);
+        for directory in [c"/usr", c"/bin", c"/lib", c"/lib64"] {
+            assert_eq!(sandbox_cmd_bind(wish.cmd, directory.as_ptr(), directory.as_ptr(), 4), 0);
+        }
+        let temporary = c(env::temp_dir().into_os_string().into_encoded_bytes());
+        assert_eq!(sandbox_cmd_bind(wish.cmd, temporary.as_ptr(), temporary.as_ptr(), 1), 0);
+        assert_eq!(sandbox_cmd_proc(wish.cmd, c"/proc".as_ptr(), 16), 0);
+        wish.pre_exec().cwd();
     }),
     ("traced", |wish| {
         assert_eq!(sandbox_cmd_ptrace(wish.cmd, 0), 0);
