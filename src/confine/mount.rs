@@ -194,22 +194,22 @@ impl Cmd {
 /// What a failed step's message adds.
 pub fn hint(text: &str, errno: i32) -> &'static str {
     let is = |what: &str| text.starts_with(what);
+    let is_source = is("what to bind") || is("layer") || is("root:");
     match errno {
         libc::EPERM if is("proc") => diagnose(&Refused::Proc, errno),
-        libc::EPERM if is("mqueue") => "it needs an IPC namespace of its own (SANDBOX_NS_IPC)",
-        libc::EPERM if text.contains("noatime") => "in a user namespace the access times stay as the host mounted it (NOATIME)",
-        libc::EPERM => "mounts need CAP_SYS_ADMIN or a user namespace of their own (SANDBOX_NS_USER), and a container's profile may forbid them",
-        libc::EOVERFLOW => "the user who spawns has no id in the child's user namespace: map it too",
-        libc::ENOSYS => "mounts need Linux 5.12, and a container's filter that allows its calls",
-        libc::EROFS => "it is not there, and what it would lie in is the host's or read-only: only the sandbox's own memory, or a directory bound with RW, gets new entries",
-        libc::ESTALE => "what the fd was opened on is no more at its path, or was never to be seen from here (deleted, moved, covered, another mount namespace's)",
-        libc::EINVAL if is("what to bind") || is("layer") || is("root:") => {
-            "it is unbindable, not a mount of the host's namespace, or holds mounts that a user namespace may not part from it (NON_RECURSIVE)"
-        }
-        libc::EINVAL if is("into the new root") => "the host's root is a chroot, or the initramfs itself: the kernel can't pivot away from either",
+        libc::EPERM if is("mqueue") => "it needs SANDBOX_NS_IPC",
+        libc::EPERM if text.contains("noatime") => "no NOATIME in a user namespace",
+        libc::EPERM => "it needs CAP_SYS_ADMIN or SANDBOX_NS_USER; a container may forbid it",
+        libc::EOVERFLOW => "the spawning user has no id in the child's user namespace",
+        libc::ENOSYS => "Linux 5.12 is needed, or a container hides its calls",
+        libc::EROFS => "new entries go into memory of the sandbox's own, or where RW was bound",
+        libc::EMFILE => "each source takes an fd until it is mounted (RLIMIT_NOFILE)",
+        libc::ESTALE => "its path leads elsewhere: deleted, moved, covered, or of another mount namespace",
+        libc::EINVAL if is_source => "unbindable, of another mount namespace, or NON_RECURSIVE in a user namespace",
+        libc::EINVAL if is("into the new root") => "the host's root is a chroot or the initramfs: neither can be pivoted",
         libc::EINVAL if is("the host's mounts") => "the host's root is no mount point (chroot)",
         libc::EINVAL if is("bind on") => "a file goes on a file, a directory on a directory",
-        libc::ENOENT if is("what to bind") || is("layer") || is("root:") => "it does not exist; SANDBOX_MOUNT_OPTIONAL lets a bind be left out",
+        libc::ENOENT if is_source => "SANDBOX_MOUNT_OPTIONAL lets it be left out",
         libc::ENOENT => "a symlink on the way leads nowhere inside the new root",
         libc::ENOTDIR => "something on the way is no directory",
         libc::EBUSY => "a symlink on the way leads to the root itself",

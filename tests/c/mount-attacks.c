@@ -214,6 +214,7 @@ TEST(read_only_stays, "in a user namespace the program can't make a read-only bi
     sandbox_cmd *cmd = script("unshare -Urm sh -c 'mount -o remount,rw,bind /a; (: >/a/x) || echo refused; umount /a || echo refused' 2>/dev/null");
     sandbox_cmd_bind(cmd, dir, "/a", 0);
     sandbox_cmd_proc(cmd, "/proc", SANDBOX_PROC_RW); /* for its id map */
+    sandbox_cmd_caps(cmd, SANDBOX_CAPS_ALL, SANDBOX_CAPS_ALL);
     run(cmd, &result);
     CHECK_EQ(result.result, 0);
     CHECK_STR(result.out, "refused\nrefused\n");
