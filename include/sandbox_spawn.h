@@ -524,7 +524,7 @@ typedef enum sandbox_mount {
      */
     SANDBOX_MOUNT_NOSYMFOLLOW = 64,
     /**
-     * Reading leaves the access times alone.
+     * Reading leaves the access times alone. In a user namespace the kernel allows no change of that.
      */
     SANDBOX_MOUNT_NOATIME = 128,
 } sandbox_mount;
