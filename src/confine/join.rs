@@ -75,6 +75,9 @@ pub fn check(cmd: &Cmd) -> Result<()> {
     if cmd.joined.is_empty() {
         return Ok(());
     }
+    if cmd.mounts.is_asked() && (cmd.joined.has(Ns::SANDBOX_NS_USER) || cmd.joined.has(Ns::SANDBOX_NS_MOUNT)) {
+        return Err(refused(0, "mounts with a user or mount namespace to join, in which they would not be made"));
+    }
     if let Some((index, (kind, _))) = cmd.joined.0.iter().enumerate().find(|(_, (kind, _))| cmd.namespaces & kind != 0) {
         return Err(refused(index, format!("both a new {} namespace and one to join", namespace::names(*kind))));
     }

@@ -642,6 +642,7 @@ TEST(join_bad, "what is no namespace, or goes with no other wish, is refused bef
     REFUSED(EINVAL, "a second net", sandbox_cmd_join(cmd, net); CHECK_EQ(sandbox_cmd_join(cmd, net), -EINVAL));
     REFUSED(EINVAL, "a new net", sandbox_cmd_join(cmd, net); sandbox_cmd_unshare(cmd, SANDBOX_NS_NET));
     REFUSED(EINVAL, "beside a user", sandbox_cmd_join(cmd, user); sandbox_cmd_unshare(cmd, SANDBOX_NS_NET));
+    REFUSED(EINVAL, "mounts", sandbox_cmd_join(cmd, user); sandbox_cmd_unshare(cmd, 0); sandbox_cmd_tmpfs(cmd, "/tmp", 4096, 0755));
     REFUSED(EINVAL, "pre_exec", sandbox_cmd_join(cmd, net); sandbox_cmd_pre_exec(cmd, nothing, NULL));
     if (!has_cap(21)) REFUSED(EPERM, "join the net", sandbox_cmd_join(cmd, net));
     close(user), close(pid), close(net), close(null);
