@@ -1856,7 +1856,7 @@ int sandbox_cmd_time_offset(struct sandbox_cmd *cmd,
  *
  * @param namespace_fd  As opened from /proc/PID/ns. Duplicated.
  * @return 0; -EINVAL: no namespace, or the second of its kind; -EBADF; -EFAULT: NULL. The spawn fails with -EINVAL
- *         where the same kind is unshared, where anything is unshared beside a user namespace, with pre_exec but
+ *         where the same kind is unshared, where anything is unshared beside a user namespace, with mounts beside a user or mount namespace, with pre_exec but
  *         without SANDBOX_OPT_INIT, or with on_ready and a pid namespace.
  */
 int sandbox_cmd_join(struct sandbox_cmd *cmd,
