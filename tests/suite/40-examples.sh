@@ -52,6 +52,9 @@ for compiler in gcc clang; do
     expect "$compiler: run, too busy" 124 'it used too much CPU time' "$dir/run" -c 0.2 sh -c 'while :; do :; done'
     expect "$compiler: run, output ended at its limit" 137 'bytes cut' "$dir/run" -k -o 1000 yes
     expect "$compiler: run, a program that does not exist" 125 'run: exec: execve "no-such-program"' "$dir/run" no-such-program
+    if unshare --user --pid --mount --net --uts --ipc true 2>/dev/null; then
+        expect_line "$compiler: pool" 0 'from a warm pool: +40 jobs: half within [0-9]+ us, 99% within [0-9]+ us' "$dir/pool" 40
+    else echo "skip - $compiler: pool: no user namespaces here"; fi
     expect_line "$compiler: limits, OK" 0 'OK \([0-9.]+ s, CPU [0-9.]+ s.*\)' "$dir/limits" true
     expect_line "$compiler: limits, an exit code" 1 'EXIT 3 .*' "$dir/limits" sh -c 'exit 3'
     expect_line "$compiler: limits, a signal" 1 'SIGNAL 15 .*' "$dir/limits" sh -c 'kill -TERM $$'
