@@ -142,6 +142,18 @@ impl Probe {
         })
     }
 
+    /// Over a directory with no mounts below it, which a user namespace may not part from it.
+    fn overlay(&self) -> i32 {
+        let mut errno = 0;
+        for lower in [c"/usr", c"/etc", c"/bin"] {
+            errno = self.mount(Kind::Overlay { lowers: vec![lower.to_owned()], upper: None });
+            if errno == 0 {
+                break;
+            }
+        }
+        errno
+    }
+
     /// What `look` finds of a child that is held at the gate.
     fn held(&self, look: ReadyFn) -> i32 {
         self.errno(|cmd| {
@@ -206,7 +218,7 @@ pub fn probe() -> sandbox_features {
         namespace_alone_errno,
         mount_errno: probe.mount(Kind::Tmpfs { bytes: 0, mode: 0o700 }),
         proc_errno: probe.mount(Kind::Proc { flags: 0 }),
-        overlay_errno: probe.mount(Kind::Overlay { lowers: vec![c"/".to_owned()], upper: None }),
+        overlay_errno: probe.overlay(),
         cgroup_errno: probe.errno(|cmd| cmd.cgroup(None)),
         clone3_errno,
         clone_into_cgroup_errno,
