@@ -1,6 +1,7 @@
 //! One run from start to end: input in, output collected, limits held, nothing left. The caller's thread does it all,
 //! in one poll loop. Input goes in as a sealed memfd: there is nothing to feed, so no deadlock and no SIGPIPE.
 
+use crate::cgroup::{dirs, open_dir};
 use crate::cmd::{Cmd, Stdio};
 use crate::confine::namespace::Ns;
 use crate::error::{Error, Result, Stage};
@@ -11,6 +12,7 @@ use crate::process::{Child, sandbox_cause, sandbox_status, sandbox_status_kind};
 use crate::trampoline;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
+use std::ffi::CString;
 use std::fs;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
@@ -306,8 +308,10 @@ fn cpu_time(pid: libc::pid_t) -> Option<Duration> {
     let mut next = vec![pid];
     for _ in 0..MOST_PROCESSES {
         let Some(parent) = next.pop() else { break };
-        for task in fs::read_dir(format!("/proc/{parent}/task")).into_iter().flatten().flatten() {
-            let children = fs::read_to_string(task.path().join("children")).unwrap_or_default();
+        let Ok(tasks) = CString::new(format!("/proc/{parent}/task")).map_err(|_| Errno::EINVAL).and_then(|path| open_dir(libc::AT_FDCWD, &path)) else { continue };
+        for task in dirs(tasks.as_raw_fd()) {
+            let path = format!("/proc/{parent}/task/{}/children", task.to_string_lossy());
+            let children = fs::read_to_string(path).unwrap_or_default();
             for child in children.split_ascii_whitespace().filter_map(|word| word.parse().ok()) {
                 ticks += own_ticks(child).unwrap_or(0);
                 next.push(child);

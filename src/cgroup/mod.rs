@@ -89,7 +89,7 @@ fn open(at: RawFd, name: &CStr, flags: i32) -> nix::Result<OwnedFd> {
     fd::owned(unsafe { libc::openat(at, name.as_ptr(), flags | libc::O_CLOEXEC) })
 }
 
-fn open_dir(at: RawFd, name: &CStr) -> nix::Result<OwnedFd> {
+pub fn open_dir(at: RawFd, name: &CStr) -> nix::Result<OwnedFd> {
     open(at, name, libc::O_RDONLY | libc::O_DIRECTORY | libc::O_NOFOLLOW)
 }
 
@@ -136,7 +136,7 @@ fn lock(dir: RawFd) -> bool {
 }
 
 /// The directories in `dir`.
-fn dirs(dir: RawFd) -> Vec<CString> {
+pub fn dirs(dir: RawFd) -> Vec<CString> {
     let Ok(copy) = open_dir(dir, c".") else { return Vec::new() };
     let mut found = Vec::new();
     // SAFETY: fdopendir takes the fd; each entry is looked at before the next is asked for.

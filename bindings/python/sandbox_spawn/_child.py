@@ -8,7 +8,7 @@ import select
 import signal
 import threading
 import time
-from typing import Any, Optional, Sequence, Tuple, Union
+from typing import IO, Any, Optional, Sequence, Tuple, Union
 
 from ._command import Command, Text, command_of
 from ._errors import SandboxError, check, error_of
@@ -70,11 +70,11 @@ class Child:
                 return binary
             return io.TextIOWrapper(binary, encoding=encoding, errors=errors, write_through=mode == "wb")
 
-        self.stdin = stream(lib.SANDBOX_FD_STDIN, "wb")
-        self.stdout = stream(lib.SANDBOX_FD_STDOUT, "rb")
-        self.stderr = stream(lib.SANDBOX_FD_STDERR, "rb")
+        self.stdin: "Optional[IO[Any]]" = stream(lib.SANDBOX_FD_STDIN, "wb")
+        self.stdout: "Optional[IO[Any]]" = stream(lib.SANDBOX_FD_STDOUT, "rb")
+        self.stderr: "Optional[IO[Any]]" = stream(lib.SANDBOX_FD_STDERR, "rb")
         pty = lib.sandbox_child_take_fd(self._child, lib.SANDBOX_FD_PTY)
-        self.pty = io.open(pty, "r+b", buffering=0) if pty >= 0 else None
+        self.pty: "Optional[IO[bytes]]" = io.open(pty, "r+b", buffering=0) if pty >= 0 else None
 
     def _handle(self) -> Any:
         child = self._child
@@ -138,7 +138,7 @@ class Child:
         until = None if timeout is None else loop.time() + timeout
         fd = os.dup(self.pidfd)  # several may wait at once
         ended = loop.create_future()
-        loop.add_reader(fd, lambda: ended.done() or ended.set_result(None))
+        loop.add_reader(fd, lambda: None if ended.done() else ended.set_result(None))
         try:
             while True:
                 status = self._look()
@@ -203,6 +203,7 @@ class Child:
                 pass  # closed under way
 
         def write() -> None:
+            assert self.stdin is not None
             try:
                 with self.stdin:
                     if input:

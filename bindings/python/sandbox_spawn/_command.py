@@ -3,11 +3,16 @@ from __future__ import annotations
 
 import os
 import threading
-from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple, Union
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple, Union
 
 from ._errors import SandboxError, check, error_of
 from ._library import encode, ffi, lib
 from ._types import option_number
+
+if TYPE_CHECKING:
+    from ._child import Child
+    from ._filter import Filter
+    from ._run import Result
 
 Text = Union[str, bytes, "os.PathLike[str]", "os.PathLike[bytes]"]
 Stream = Union[None, str, int, Any]
@@ -272,7 +277,7 @@ class Command:
 
     # --- filters, hooks ---
 
-    def filter(self, filter: "Any") -> "Command":
+    def filter(self, filter: "Filter") -> "Command":
         """A seccomp filter, as it is now; several stack."""
         return self._call("filter", filter._filter)
 
@@ -285,7 +290,7 @@ class Command:
         namespaces, nothing of the program run. What it raises ends the child, and comes out of the spawn."""
         raised = self._raised
 
-        @ffi.callback("sandbox_ready_fn")
+        @ffi.callback("sandbox_ready_fn")  # type: ignore[untyped-decorator,unused-ignore]
         def call(pid: int, pidfd: int, _: Any) -> int:
             try:
                 function(pid, pidfd)
@@ -307,20 +312,20 @@ class Command:
             raise error_of(error)
         text = ffi.new("char[]", length + 1)
         check(lib.sandbox_cmd_explain(self._cmd, text, length + 1, error))
-        return ffi.string(text).decode("utf-8", "replace")
+        return str(ffi.string(text), "utf-8", "replace")
 
     def fail(self, error: Any) -> "BaseException":
         """The exception of a spawn that failed: the callback's own where that was it."""
         raised = self._raised.__dict__.pop("error", None)
         return raised if raised is not None else error_of(error)
 
-    def spawn(self, **how: Any) -> "Any":
+    def spawn(self, *, text: bool = False, encoding: "Optional[str]" = None, errors: "Optional[str]" = None) -> "Child":
         """Starts it: a :class:`Child`."""
         from ._child import Child
 
-        return Child(self, **how)
+        return Child(self, text=text, encoding=encoding, errors=errors)
 
-    def run(self, **how: Any) -> "Any":
+    def run(self, **how: Any) -> "Result":
         """Runs it to its end: see :func:`run`."""
         from ._run import run
 

@@ -126,7 +126,7 @@ class Filter:
         call = ffi.new("sandbox_syscall *", {"arch": arch, "nr": nr, "ip": ip, "args": [arg & (1 << 64) - 1 for arg in args]})
         action = ffi.new("uint32_t *")
         self._done(lib.sandbox_filter_simulate(self._filter, call, action), "simulate")
-        return action[0]
+        return int(action[0])
 
     def export(self, file: Any) -> None:
         """Writes the compiled program to a file or fd."""

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-import cffi
+import cffi  # type: ignore[import-untyped,unused-ignore]
 
 _HERE = Path(__file__).resolve().parent
 
@@ -40,4 +40,4 @@ def encode(text: Any) -> bytes:
 
 def version() -> str:
     """The version of the library that is loaded."""
-    return ffi.string(lib.sandbox_version()).decode()
+    return str(ffi.string(lib.sandbox_version()), "ascii")

@@ -41,7 +41,7 @@ class Notification:
 
     def is_alive(self) -> bool:
         """Whether the caller still waits for this answer."""
-        return lib.sandbox_notify_check(self._n) == 0
+        return bool(lib.sandbox_notify_check(self._n) == 0)
 
     def _answer(self, code: int) -> int:
         self.answered = True
@@ -83,7 +83,7 @@ class Notification:
     def _text(self, size: int, call: "Callable[[Any, int], int]") -> bytes:
         buffer = ffi.new("char[]", size)
         check(call(buffer, size))
-        return ffi.string(buffer, size)
+        return bytes(ffi.string(buffer, size))
 
     def string(self, address: int, size: int = 4096) -> bytes:
         """A NUL-terminated string of the caller's memory."""
@@ -149,7 +149,7 @@ class Supervisor:
         """Has ``handler`` called for a system call; None: for all that have none of their own."""
         raised = self._raised
 
-        @ffi.callback("sandbox_notify_fn")
+        @ffi.callback("sandbox_notify_fn")  # type: ignore[untyped-decorator,unused-ignore]
         def call(n: Any, _: Any) -> int:
             try:
                 assert handler is not None
