@@ -12,14 +12,15 @@ from ._command import Command
 from ._errors import SandboxError
 from ._filter import ALLOW, ERRNO, KILL_PROCESS, KILL_THREAD, LOG, NOTIFY, TRACE, TRAP, Arg, Filter, deny_groups
 from ._library import version
+from ._pool import Pool
 from ._run import Result, RunError, run, run_async
 from ._supervisor import Notification, Supervisor
-from ._types import INHERIT, NULL, PIPE, PTY, Access, Cause, Features, Limit, Mount, Namespace, PortAccess, Proc, Scope, Status, probe
+from ._types import INHERIT, NULL, PIPE, PTY, Access, Cause, Features, Limit, Mount, Namespace, PortAccess, Preset, Proc, Scope, Status, probe
 
 __version__ = version()
 
 __all__ = [
     "ALLOW", "Access", "Arg", "Cause", "Child", "Command", "ERRNO", "Features", "Filter", "INHERIT", "KILL_PROCESS", "KILL_THREAD", "LOG",
-    "Limit", "Mount", "NOTIFY", "NULL", "Namespace", "Notification", "PIPE", "PTY", "Popen", "PortAccess", "Proc", "Result", "RunError", "SandboxError", "Scope", "Status",
+    "Limit", "Mount", "NOTIFY", "NULL", "Namespace", "Notification", "PIPE", "PTY", "Popen", "Pool", "PortAccess", "Preset", "Proc", "Result", "RunError", "SandboxError", "Scope", "Status",
     "Supervisor", "TRACE", "TRAP", "deny_groups", "probe", "run", "run_async", "version",
 ]

@@ -8,7 +8,7 @@ import select
 import signal
 import threading
 import time
-from typing import IO, Any, Optional, Sequence, Tuple, Union
+from typing import IO, Any, Callable, Optional, Sequence, Tuple, Union
 
 from ._command import Command, Text, command_of
 from ._errors import SandboxError, check, error_of
@@ -46,10 +46,13 @@ class Child:
     def __init__(self, args: "Union[Command, Text, Sequence[Text]]", *, text: bool = False, encoding: "Optional[str]" = None,
                  errors: "Optional[str]" = None, **how: Any) -> None:
         self._child: Any = None
-        self._status: "Optional[Status]" = None
         command = command_of(args, how)
+        self._begin(command, lambda out, error: lib.sandbox_spawn(command._cmd, out, error), text, encoding, errors)
+
+    def _begin(self, command: Command, spawn: "Callable[[Any, Any], int]", text: bool, encoding: "Optional[str]", errors: "Optional[str]") -> None:
+        self._status: "Optional[Status]" = None
         out, error = ffi.new("sandbox_child **"), ffi.new("sandbox_error *")
-        if lib.sandbox_spawn(command._cmd, out, error) < 0:
+        if spawn(out, error) < 0:
             raise command.fail(error)
         self._child = ffi.gc(out[0], _keeper(os.getpid()))
         self.command = command

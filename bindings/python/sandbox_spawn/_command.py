@@ -194,6 +194,18 @@ class Command:
         """The host name of its UTS namespace."""
         return self._call("hostname", encode(name))
 
+    def domainname(self, name: Text) -> "Command":
+        """The NIS domain name of its UTS namespace."""
+        return self._call("domainname", encode(name))
+
+    def time_offset(self, clock: int, seconds: int, nanoseconds: int = 0) -> "Command":
+        """How far a clock (time.CLOCK_MONOTONIC, CLOCK_BOOTTIME) of its time namespace is ahead."""
+        return self._call("time_offset", clock, seconds, nanoseconds)
+
+    def preset(self, preset: int) -> "Command":
+        """All of this for a common wish, a :class:`Preset`; further calls add to it."""
+        return self._call("preset", preset)
+
     def caps(self, keep: int, ambient: int = 0) -> "Command":
         """Capabilities to keep, bit n for capability n; without this call none is kept."""
         return self._call("caps", keep, ambient)
@@ -336,10 +348,10 @@ class Command:
 
 
 _KEYWORDS = {"arg0", "env", "clear_env", "cwd", "exec_fd", "stdin", "stdout", "stderr", "pass_fds", "rlimits", "cpus", "unshare", "join",
-             "map_uid", "map_gid", "user", "groups", "hostname", "caps", "root", "bind", "bind_fd", "tmpfs", "proc", "mqueue", "overlay", "dev", "file", "dir", "symlink",
+             "map_uid", "map_gid", "user", "groups", "hostname", "domainname", "time_offset", "preset", "caps", "root", "bind", "bind_fd", "tmpfs", "proc", "mqueue", "overlay", "dev", "file", "dir", "symlink",
              "mask", "landlock_path", "landlock_port", "landlock_scope", "cgroup", "cgroup_set", "filter", "ptrace", "on_ready"}
 #: Their value is a list of calls, each one value or a tuple of arguments.
-_MANY = {"map_uid", "map_gid", "bind", "bind_fd", "overlay", "tmpfs", "file", "dir", "symlink", "mask", "landlock_path", "landlock_port", "filter", "join"}
+_MANY = {"time_offset", "map_uid", "map_gid", "bind", "bind_fd", "overlay", "tmpfs", "file", "dir", "symlink", "mask", "landlock_path", "landlock_port", "filter", "join"}
 _SPREAD = {"user", "groups"}
 _SWITCHES = {"clear_env"}
 

@@ -60,6 +60,17 @@ class Mount(enum.IntFlag):
     NOATIME = 128
 
 
+class Preset(enum.IntEnum):
+    """A container for a common wish."""
+
+    #: No network, no files but the system's programs and libraries.
+    COMPUTE = 1
+    #: The same for a build: a loopback, more processes and room.
+    BUILD = 2
+    #: A client of the host's network.
+    NETWORK = 3
+
+
 class Proc(enum.IntFlag):
     """Flags of a /proc."""
 

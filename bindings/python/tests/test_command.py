@@ -189,7 +189,7 @@ def test_kill_all_where_something_holds_it():
 def test_the_enumerations_are_the_librarys():
     from sandbox_spawn._library import constants
 
-    for kind, prefix in ((sandbox.Mount, "SANDBOX_MOUNT_"), (sandbox.Proc, "SANDBOX_PROC_"), (Namespace, "SANDBOX_NS_"),
+    for kind, prefix in ((sandbox.Preset, "SANDBOX_PRESET_"), (sandbox.Mount, "SANDBOX_MOUNT_"), (sandbox.Proc, "SANDBOX_PROC_"), (Namespace, "SANDBOX_NS_"),
                          (sandbox.Cause, "SANDBOX_CAUSE_"), (sandbox.Limit, "SANDBOX_LIMIT_")):
         assert {name: int(member) for name, member in kind.__members__.items()} == constants(prefix)
     rest = dict(constants("SANDBOX_LANDLOCK_"))
@@ -197,3 +197,11 @@ def test_the_enumerations_are_the_librarys():
         for name, member in kind.__members__.items():
             assert rest.pop(name) == member
     assert all(name.startswith("LOG_") for name in rest)
+
+
+def test_a_preset_is_a_container():
+    try:
+        result = run(["sh", "-c", "id -u; ls /home /etc/passwd; grep -c : /proc/net/dev"], preset=sandbox.Preset.COMPUTE, text=True)
+    except SandboxError as error:
+        pytest.skip(f"this machine allows less: {error}")
+    assert "No such file" in result.stderr and result.stdout.endswith("\n1\n")
