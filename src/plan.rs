@@ -65,6 +65,8 @@ pub const ORDER: &[Part] = &[
     Part::Any(memory::deny_write_execute),
     // What follows is the program's alone, not its init's.
     Part::Any(init::split),
+    // The bounding set needs CAP_SETPCAP, which a change of user takes away; nothing before exec looks at it.
+    Part::Any(privilege::bound),
     // All that takes long is done, and nothing of any one run. What is left is cheap, or follows from the run.
     Part::Hold,
     // Before the terminal is made the session's.
@@ -78,8 +80,6 @@ pub const ORDER: &[Part] = &[
     Part::Any(session::terminal),
     // After all that could meet a limit, before the privilege to raise one is gone.
     Part::Any(rlimit::set),
-    // The bounding set needs CAP_SETPCAP, which a change of user takes away.
-    Part::Any(privilege::bound),
     Part::Any(identity::change),
     // What is kept crossed the change of user; the rest goes.
     Part::Any(privilege::drop),
