@@ -39,7 +39,7 @@ enum { LINKS = sizeof links / sizeof *links, KINDS = 7 };
 
 static void add(sandbox_cmd *cmd, int kind, const char *target) {
     switch (kind) {
-    case 0: sandbox_cmd_bind(cmd, "/usr/share", target, 0); break;
+    case 0: sandbox_cmd_bind(cmd, "/usr", target, 0); break;
     case 1: sandbox_cmd_tmpfs(cmd, target, 4096, 0700); break;
     case 2: sandbox_cmd_file(cmd, target, "made", 4, 0644); break;
     case 3: sandbox_cmd_dir(cmd, target, 0700); break;

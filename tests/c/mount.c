@@ -7,10 +7,10 @@
 TEST(root, "a new root holds what was asked for and nothing else; the host's is gone, and no mount of it is left") {
     BOTH_WAYS({
         run_well(script("ls /; ls -di / /..; cut -d' ' -f5 /proc/self/mountinfo | sort; pwd"), &result);
-        CHECK_HAS(result.out, "bin\nlib\n");
+        CHECK_HAS(result.out, "bin\n");
         CHECK_HAS(result.out, "proc\nusr\n");
         CHECK(!strstr(result.out, "etc\n") && !strstr(result.out, "home\n") && !strstr(result.out, "tmp\n"));
-        CHECK_HAS(result.out, "\n/\n/bin\n/lib\n");
+        CHECK_HAS(result.out, "\n/\n/bin\n");
         CHECK_HAS(result.out, "/proc\n/usr\n/\n");
         ino_t above, here;
         const char *inodes = strstr(result.out, "usr\n") + 4;
@@ -22,16 +22,18 @@ TEST(root, "a new root holds what was asked for and nothing else; the host's is 
 TEST(all_gone, "with files, masks and overlays too, the child's mounts are those asked for alone") {
     BOTH_WAYS({
         sandbox_cmd *cmd = script("cut -d' ' -f5 /proc/self/mountinfo | sort | tr '\\n' ' '; ls -di / /.. | cut -d' ' -f1 | uniq | wc -l");
-        sandbox_cmd_file(cmd, "/usr/bin/env", "x", 1, 0644);
+        sandbox_cmd_bind(cmd, "/etc", "/e", 0);
+        sandbox_cmd_file(cmd, "/e/passwd", "x", 1, 0644);
         sandbox_cmd_file(cmd, "/etc/x", "x", 1, 0644);
-        sandbox_cmd_mask(cmd, "/usr/share");
+        sandbox_cmd_mask(cmd, "/e/group");
         sandbox_cmd_overlay(cmd, (const char *const[]){"/etc", NULL}, NULL, NULL, "/overlay");
         sandbox_cmd_tmpfs(cmd, "/tmp", 4096, 0700);
         run_well(cmd, &result);
-        char wanted[500] = "/ /bin /lib ";
+        char wanted[500] = "/ /bin /e /e/group /e/passwd ";
         struct stat about;
+        if (stat("/lib", &about) == 0) strcat(wanted, "/lib ");
         if (stat("/lib64", &about) == 0) strcat(wanted, "/lib64 ");
-        strcat(wanted, "/overlay /proc /tmp /usr /usr/bin/env /usr/share 1\n");
+        strcat(wanted, "/overlay /proc /tmp /usr 1\n");
         CHECK_STR(result.out, wanted);
     });
 }
@@ -103,9 +105,10 @@ TEST(cwd, "the program starts in the new root's / or where it was told to, and g
     BOTH_WAYS({
         CHECK_EQ(chdir("/usr/bin"), 0);
         has(script("pwd; readlink /proc/self/cwd; pwd -P"), "/\n/\n/\n");
-        sandbox_cmd *cmd = script("pwd; readlink /proc/self/cwd; ls -d ../share");
-        sandbox_cmd_cwd(cmd, "/usr/lib");
-        says(cmd, "/usr/lib\n/usr/lib\n../share\n");
+        sandbox_cmd *cmd = script("pwd; readlink /proc/self/cwd; ls -d ../../usr");
+        sandbox_cmd_dir(cmd, "/d/e", 0755);
+        sandbox_cmd_cwd(cmd, "/d/e");
+        says(cmd, "/d/e\n/d/e\n../../usr\n");
         cmd = script("exit 0");
         sandbox_cmd_cwd(cmd, "/home");
         run(cmd, &result);
@@ -480,7 +483,7 @@ TEST(long_paths, "long targets and bytes that are no text") {
             strcat(target, "/");
             memset(target + strlen(target), 'x', 200);
         }
-        sandbox_cmd *cmd = script("find / -xdev -name file | wc -c; cat /*/x; ls -d '/n\n'");
+        sandbox_cmd *cmd = script("find / -xdev -name file | wc -c; cat /*/x; [ -d '/n\n' ] && echo there");
         sandbox_cmd_dir(cmd, target, 0700);
         strcat(target, "/file");
         sandbox_cmd_file(cmd, target, "", 0, 0600);
@@ -488,7 +491,7 @@ TEST(long_paths, "long targets and bytes that are no text") {
         sandbox_cmd_dir(cmd, "/n\n", 0700);
         run_well(cmd, &result);
         char wanted[100];
-        snprintf(wanted, sizeof wanted, "%zu\ntext\n/n\n\n", strlen(target) + 1);
+        snprintf(wanted, sizeof wanted, "%zu\ntext\nthere\n", strlen(target) + 1);
         CHECK_STR(result.out, wanted);
         cmd = script("exit 0");
         memset(target, 'x', 300);

@@ -103,7 +103,7 @@ UNUSED static const char *make_dir(const char *path) {
 /* Every file below `path`, with its type, size and mode, sorted: what a test must not have changed. */
 UNUSED static char *listing(const char *path, char *buffer, size_t size) {
     char command[PATH_MAX + 100];
-    snprintf(command, sizeof command, "cd '%s' && find . -printf '%%p %%y %%s %%m %%l\\n' | sort", path);
+    snprintf(command, sizeof command, "cd '%s' && find . -exec ls -lnd {} + | sort", path);
     FILE *pipe = popen(command, "re");
     size_t length = fread(buffer, 1, size - 1, pipe);
     buffer[length] = 0;
