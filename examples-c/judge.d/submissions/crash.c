@@ -1,0 +1,5 @@
+#include <stddef.h>
+int main(void) {
+    volatile int *volatile nowhere = NULL;
+    return *nowhere;
+}
