@@ -329,7 +329,7 @@ impl Cmd {
 
     pub fn filter(&mut self, filter: &Filter) -> Result<()> {
         let index = self.filters.len();
-        let program = filter.program().map_err(|error| Error { index: u32::try_from(index).unwrap_or(u32::MAX), ..error })?;
+        let program = filter.program().map_err(|error| error.at_index(index))?;
         if program.notifies && self.filters.iter().any(|other| other.program.notifies) {
             return Err(Error::new(Stage::SANDBOX_STAGE_SECCOMP, index, libc::EINVAL, "a second filter that notifies"));
         }

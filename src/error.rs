@@ -2,6 +2,7 @@
 
 use nix::errno::Errno;
 use std::ffi::CStr;
+use std::ops::{Deref, DerefMut};
 
 /// The steps of a spawn. An error names the one it happened in.
 #[repr(C)]
@@ -88,7 +89,11 @@ impl Stage {
 
 /// A failure: the errno, the step, which item of that step in the caller's order, and a sentence for a person.
 #[derive(Clone, Debug)]
-pub struct Error {
+pub struct Error(Box<Failure>);
+
+/// What an error says: in a box, because every result passes through many hands and is almost never one.
+#[derive(Clone, Debug)]
+pub struct Failure {
     pub errno: i32,
     pub stage: u32,
     pub index: u32,
@@ -97,6 +102,20 @@ pub struct Error {
 
 pub type Result<T> = std::result::Result<T, Error>;
 
+impl Deref for Error {
+    type Target = Failure;
+
+    fn deref(&self) -> &Failure {
+        &self.0
+    }
+}
+
+impl DerefMut for Error {
+    fn deref_mut(&mut self) -> &mut Failure {
+        &mut self.0
+    }
+}
+
 impl Error {
     /// `what` names the culprit; the errno's own words follow.
     pub fn new(stage: Stage, index: usize, errno: i32, what: impl AsRef<str>) -> Self {
@@ -104,7 +123,7 @@ impl Error {
     }
 
     pub fn at(stage: u32, index: u32, errno: i32, what: &str) -> Self {
-        Error { errno, stage, index, message: format!("{what}: {}", words(errno)) }
+        Error(Box::new(Failure { errno, stage, index, message: format!("{what}: {}", words(errno)) }))
     }
 
     pub fn setup(errno: i32, what: impl AsRef<str>) -> Self {
@@ -121,6 +140,18 @@ impl Error {
         if !hint.is_empty() {
             self.message = format!("{} ({hint})", self.message);
         }
+        self
+    }
+
+    #[must_use]
+    pub fn in_stage(mut self, stage: Stage) -> Self {
+        self.stage = stage as u32;
+        self
+    }
+
+    #[must_use]
+    pub fn at_index(mut self, index: usize) -> Self {
+        self.index = u32::try_from(index).unwrap_or(u32::MAX);
         self
     }
 

@@ -65,7 +65,7 @@ fn by_helper(cmd: &Cmd, child: &Path, kind: &Kind, maps: &[Map]) -> Result<()> {
     }
     let reason = match ran {
         Err(error) if error.errno == libc::ENOENT => format!("for more, {} is needed, which is not installed", kind.helper.to_string_lossy()),
-        Err(error) => error.message,
+        Err(error) => error.message.clone(),
         // SAFETY: no pointers.
         Ok(()) if unsafe { libc::prctl(libc::PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) } == 1 => "the host has no_new_privs, which newuidmap is no use under".to_owned(),
         Ok(()) if grants(kind.granted) => format!("{} grants it other ranges", kind.granted),

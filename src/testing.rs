@@ -21,7 +21,7 @@ pub struct Broken<'a> {
 pub type Seen = (i32, u32, u32, String);
 
 fn seen(error: Error) -> Seen {
-    (error.errno, error.stage, error.index, error.message)
+    (error.errno, error.stage, error.index, error.message.clone())
 }
 
 impl<'a> Broken<'a> {

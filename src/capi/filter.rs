@@ -25,7 +25,7 @@ fn null(what: &str) -> Error {
 }
 
 fn of_a_filter(error: Error) -> Error {
-    Error { stage: Stage::SANDBOX_STAGE_SECCOMP as u32, ..error }
+    error.in_stage(Stage::SANDBOX_STAGE_SECCOMP)
 }
 
 fn set(filter: *mut sandbox_filter, error: *mut sandbox_error, set: impl FnOnce(&mut Filter) -> Result<()>) -> c_int {

@@ -152,7 +152,7 @@ impl Cmd {
     }
 
     pub fn root(&mut self, directory: Option<&CStr>, flags: u64) -> Result<()> {
-        let stage = |error: Error| Error { stage: Stage::SANDBOX_STAGE_ROOT as u32, ..error };
+        let stage = |error: Error| error.in_stage(Stage::SANDBOX_STAGE_ROOT);
         check(0, "root's flags", flags, ALL_MOUNT & !(MountFlag::SANDBOX_MOUNT_OPTIONAL as u64)).map_err(stage)?;
         let directory = directory.map(|directory| path(directory, 0, "root")).transpose().map_err(stage)?;
         if directory.is_some() {
