@@ -625,7 +625,7 @@ pub mod tests {
         let error = filter.set(|filter| read(filter, text, directory)).unwrap_err();
         assert!(filter.rules.is_empty(), "rules of a policy that was refused");
         assert_eq!(error.stage, Stage::SANDBOX_STAGE_SECCOMP as u32);
-        error.message
+        error.message.clone()
     }
 
     #[track_caller]
