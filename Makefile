@@ -32,6 +32,7 @@ EH_TABLE := -Wl,--eh-frame-hdr
 # With a frame pointer the unwinder's table, which every caught panic needs, is a fifth smaller, and the code no larger.
 FRAMES  := -Cforce-frame-pointers=yes
 LINKER  := $(if $(MUSL),$(if $(CROSS),aarch64-linux-musl-gcc,musl-gcc),$(if $(CROSS),$(CROSS)gcc,$(CC)))
+comma := ,
 LIBRARIES = $(shell cat $(BUILD)/native-libs)
 
 all: $(SHARED) $(STATIC) include/sandbox_spawn.h
@@ -52,9 +53,13 @@ $(STATIC): $(OBJECT)
 	rm -f $@
 	$(CROSS)ar rcs $@ $<
 
+# Rust's own linker, where it is there, folds functions of equal code into one; none of ours is compared by address.
+LLD      := $(wildcard $(shell rustc --print sysroot)/lib/rustlib/$(shell rustc -vV | sed -n 's/^host: //p')/bin/gcc-ld)
+FOLD     := $(if $(LLD),-B$(LLD) -fuse-ld=lld -Wl$(comma)--icf=all)
+
 # rustc's own version script leaves no room for ours: the shared library is linked here.
 $(SHARED): $(OBJECT) tools/exports.map
-	$(LINKER) -shared -o $@ $< -Wl,-soname,$(SONAME) -Wl,--version-script=tools/exports.map -Wl,--gc-sections -Wl,-O1 \
+	$(LINKER) -shared $(FOLD) -o $@ $< -Wl,-soname,$(SONAME) -Wl,--version-script=tools/exports.map -Wl,--gc-sections -Wl,-O1 \
 	    -Wl,-z,relro,-z,now,-z,nodelete,-z,defs -Wl,--as-needed $(LIBRARIES)
 	$(CROSS)strip $@
 	ln -sf $(notdir $@) $(BUILD)/$(SONAME)

@@ -11,6 +11,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <netinet/in.h>
 #include <sandbox_spawn.h>
 #include <signal.h>
@@ -55,8 +56,10 @@ static int ask(void) {
     return printf("  port %d says: %s", PORT, text), 0;
 }
 
+/* This program, in another role. /proc/self/exe would be the child's own by the time it is looked up. */
 static sandbox_cmd *again(const char *role) {
-    sandbox_cmd *cmd = sandbox_cmd_new("/proc/self/exe"); /* this program, in another role */
+    char path[PATH_MAX] = "";
+    sandbox_cmd *cmd = sandbox_cmd_new(readlink("/proc/self/exe", path, sizeof path - 1) < 0 ? "" : path);
     sandbox_cmd_arg(cmd, role);
     return cmd;
 }

@@ -86,7 +86,7 @@ declared=$(printf '%s\n' $names | grep -v -e '_fn$')
 exported=$(nm -D --defined-only --with-symbol-versions "$so" | awk '$2 != "A" { print $3 }' | sort -u)
 same "every exported name is sandbox_* with the version SANDBOX_0.1" "$(printf '%s\n' "$exported" | grep -v '^sandbox_[a-z0-9_]*@@SANDBOX_0\.1$')" ""
 same "the exported functions are those of the header, both ways" "$(printf '%s\n' "$exported" | sed 's/@.*//' | sort)" "$declared"
-same "there is one version node" "$(nm -D --defined-only "$so" | awk '$2 == "A" { print $3 }')" "SANDBOX_0.1"
+same "there is one version node" "$(objdump -p "$so" | sed -n '/^Version def/,/^$/p' | awk '$2 == "0x00" { print $4 }')" "SANDBOX_0.1"
 dynamic=$(readelf -dW "$so")
 same "the soname is libsandbox_spawn.so.0" "$(printf '%s\n' "$dynamic" | sed -n 's/.*Library soname: \[\(.*\)\]/\1/p')" libsandbox_spawn.so.0
 for flag in NOW NODELETE; do

@@ -1,7 +1,7 @@
 # The child's file system: the C programs as root and as an ordinary user, and once more without a shared library.
 set -u
 out=$ROOT/build/test/c
-programs="mount mount-attacks"
+programs="mount mount-attacks thousand"
 # The checkout may be unreadable for an ordinary user: what runs lies here.
 work=$(mktemp -d /var/tmp/sandbox-spawn-mount.XXXXXX) || exit 1
 trap 'rm -rf "$work"' EXIT
