@@ -1270,7 +1270,8 @@ int sandbox_child_detach(struct sandbox_child *child);
  * A new command that runs `program`.
  *
  * @param program  A path; or, without a '/', a name to be looked for in the child's PATH, inside the child's root.
- *                 Copied.
+ *                 Copied. The child looks it up, so a path below /proc/self is about the child (to run the host's own
+ *                 program again, give what readlink says of /proc/self/exe, or sandbox_cmd_exec_fd).
  * @return A handle to free with sandbox_cmd_free; NULL where `program` is NULL.
  */
 struct sandbox_cmd *sandbox_cmd_new(const char *program);
