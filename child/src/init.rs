@@ -83,6 +83,8 @@ fn stay(block: &Block, program: i32, [pidfd, signals, children]: [i32; 3]) -> ! 
         sys::poll(&mut fds, None);
         let [signal, death] = fds;
         if death.revents != 0 {
+            // First what may do most harm, however long the search for the rest takes.
+            sys::call(nr::PIDFD_SEND_SIGNAL, [pidfd as usize, sys::SIGKILL as usize, 0, 0, 0, 0]);
             end_the_rest(block, children);
             sys::exit_group(run::DIED);
         }
@@ -165,13 +167,18 @@ fn end_the_rest(block: &Block, children: i32) {
     if block.flags & flag::SUBREAPER == 0 {
         return;
     }
+    while reap_ended() && kill_children(children) {}
+}
+
+/// False where no child is left.
+fn reap_ended() -> bool {
     loop {
         let mut next = SigInfo::EMPTY;
         if sys::waitid(sys::P_ALL, 0, &mut next, sys::WEXITED | sys::WNOHANG | sys::WALL) < 0 {
-            return;
+            return false;
         }
-        if next.pid == 0 && !kill_children(children) {
-            return;
+        if next.pid == 0 {
+            return true;
         }
     }
 }
@@ -209,16 +216,22 @@ fn is_child(which: usize, id: i32) -> bool {
     sys::waitid(which, id, &mut { SigInfo::EMPTY }, sys::WEXITED | sys::WNOHANG | sys::WNOWAIT | sys::WALL) >= 0
 }
 
-/// Without a list: every number is tried, half a second for all that there can be. What is not our child says so.
+/// Without a list: numbers are tried, until no child is left. What is not our child says so. All that there can be take
+/// half a second and more: the ones behind our own come first, where our children's most likely are.
 fn kill_by_trying() -> bool {
-    const MOST_PIDS: i32 = 4 << 20;
-    for pid in 1..MOST_PIDS {
-        if is_child(P_PID, pid) {
-            let pidfd = sys::call(nr::PIDFD_OPEN, [pid as usize, 0, 0, 0, 0, 0]);
+    const MOST_PIDS: usize = 4 << 20;
+    let me = sys::call(nr::GETPID, [0; 6]) as usize;
+    for step in 1..MOST_PIDS {
+        let pid = (me + step) % MOST_PIDS;
+        if is_child(P_PID, pid as i32) {
+            let pidfd = sys::call(nr::PIDFD_OPEN, [pid, 0, 0, 0, 0, 0]);
             if pidfd >= 0 {
                 sys::call(nr::PIDFD_SEND_SIGNAL, [pidfd as usize, sys::SIGKILL as usize, 0, 0, 0, 0]);
                 sys::close(pidfd as i32);
             }
+        }
+        if step % 1024 == 0 && !reap_ended() {
+            return false;
         }
     }
     sys::sleep_ms(1);
