@@ -60,5 +60,21 @@ expect 0 ./fake-root -p "$profile" sh -c 'cd "$1" && mkdir home && chown 1000:10
 echo "The same directory, without the supervisor:"
 ls -ln "$work/directory"
 
+heading "A container: a root of its own, in memory; every namespace new"
+if reason=$(./container true 2>&1); then
+    expect 0 ./container sh -c 'echo "$(id -un) on $(cat /proc/sys/kernel/hostname), with these files:"; ls /; echo "and these processes:"; head -qn 1 /proc/[0-9]*/comm 2>/dev/null; touch /usr/new || true'
+
+    heading "A judge: one submission that is right, one that is not, one that does not end"
+    expect 1 ./judge -t 0.3 judge.d/tests judge.d/submissions/right.c judge.d/submissions/wrong.c judge.d/submissions/slow.c
+
+    heading "A server in a network of its own"
+    expect 0 ./netns
+
+    heading "A hundred small jobs, fresh and from a warm pool"
+    expect 0 ./pool 100
+else
+    echo "This user may have none here: $reason"
+fi
+
 heading "$([ $status = 0 ] && echo 'All ended as they should.' || echo 'Something went wrong: see above.')"
 exit $status

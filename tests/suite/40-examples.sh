@@ -369,8 +369,11 @@ expect "demo without python3 counts words all the same" 0 'words; the most frequ
 expect "examples without the library say what to do" 2 'PKG_CONFIG_PATH' env PKG_CONFIG_PATH= make -C "$demo" clean all
 
 # The README's C: compiled as a reader would, run, and the first short.
-awk '/^```c$/ { if (!n++) on = 1; next } /^```$/ { on = 0 } on' "$ROOT/README.md" > "$work/readme.c"
-awk '/^```c$/ { if (n++) on = 1; next } /^```$/ { on = 0 } on' "$ROOT/README.md" > "$work/supervised.c"
+number=0
+for program in readme supervised contained; do
+    number=$((number + 1))
+    awk -v number=$number '/^```c$/ { on = ++n == number; next } /^```$/ { on = 0 } on' "$ROOT/README.md" > "$work/$program.c"
+done
 cat >> "$work/supervised.c" << 'END'
 int main(int argc, char **argv) {
     sandbox_cmd *cmd = sandbox_cmd_new(argv[argc - 4]);
@@ -381,12 +384,14 @@ int main(int argc, char **argv) {
 END
 for compiler in gcc clang; do
     command -v $compiler > /dev/null || continue
-    for program in readme supervised; do
+    for program in readme supervised contained; do
         # shellcheck disable=SC2046
         expect "the README's C ($program) compiles with $compiler" 0 '' $compiler -std=c11 -Wall -Wextra -pedantic -Werror "$work/$program.c" -o "$work/$program" \
             $(pkg-config --cflags --libs sandbox_spawn) -Wl,-rpath,"$(pkg-config --variable=libdir sandbox_spawn)"
     done
     expect "the README's C, built with $compiler, runs" 0 'exit code 0' "$work/readme"
+    expect "the README's container, built with $compiler, runs" 0 'exit code 1, CPU' "$work/contained"
+    expect "the README's container, built with $compiler, has a root of its own" 0 'work' "$work/contained"
     expect_line "the README's supervisor, built with $compiler, is asked" 0 'process [0-9]+ wants to connect' "$work/supervised" "$work/net" fool "$good" "$bad"
     expect "the README's supervisor, built with $compiler, refuses" 0 'reached 0, refused 2000, fooled 0, other 0' "$work/supervised" "$work/net" fool "$good" "$bad"
 done
