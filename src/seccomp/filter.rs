@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result, Stage};
 use crate::seccomp::bpf::{self, Instruction};
-use crate::seccomp::{act, compile};
+use crate::seccomp::{act, compile, quoted};
 use libseccomp::{ScmpArch, ScmpSyscall};
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
@@ -170,7 +170,7 @@ impl Filter {
     pub fn rule(&mut self, wanted: u32, syscall: &str, compares: &[Compare]) -> Result<()> {
         let wanted = action(wanted)?;
         if !is_known(syscall) {
-            return Err(bad(libc::EINVAL, format!("system call \"{}\": there is none of that name", syscall.escape_debug())));
+            return Err(bad(libc::EINVAL, format!("system call {}: there is none of that name", quoted(syscall.as_bytes()))));
         }
         self.rules.push(Rule { action: wanted, syscall: syscall.to_owned(), compares: compares.to_vec() });
         Ok(())
@@ -253,7 +253,7 @@ pub fn arch(name: &str) -> Result<ScmpArch> {
         "riscv64" => ScmpArch::Riscv64,
         "ppc64le" => ScmpArch::Ppc64Le,
         "s390x" => ScmpArch::S390X,
-        _ => return Err(bad(libc::EINVAL, format!("architecture \"{}\"", name.escape_debug()))),
+        _ => return Err(bad(libc::EINVAL, format!("architecture {}", quoted(name.as_bytes())))),
     };
     Ok(arch)
 }

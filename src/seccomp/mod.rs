@@ -6,10 +6,17 @@ pub mod bpf;
 pub mod compile;
 pub mod constants;
 pub mod filter;
+mod json;
 pub mod oci;
 pub mod policy;
 pub mod preset;
 pub mod prologue;
+
+/// Words of a text as a message shows them.
+pub fn quoted(text: &[u8]) -> String {
+    let shown = text.get(..64).unwrap_or(text);
+    format!("\"{}{}\"", shown.escape_ascii(), if shown.len() < text.len() { "…" } else { "" })
+}
 
 /// Actions, the kernel's values.
 pub mod act {

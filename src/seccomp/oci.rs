@@ -13,9 +13,9 @@
 
 use crate::error::{Error, Result, Stage};
 use crate::seccomp::filter::{Cmp, Compare, Filter, Rule, is_known};
-use crate::seccomp::{act, bpf, constants};
+use crate::seccomp::json::{self, Value};
+use crate::seccomp::{act, bpf, constants, quoted};
 use libseccomp::ScmpArch;
-use serde_json::Value;
 use std::ffi::CStr;
 
 /// Bytes of a profile.
@@ -27,9 +27,8 @@ pub fn read(filter: &mut Filter, json: &[u8], capabilities: u64) -> Result<()> {
     if json.len() > LONGEST {
         return Err(wrong(libc::E2BIG, &format!("the profile is longer than {LONGEST} bytes")));
     }
-    // serde_json's own limit of depth keeps the recursion short.
-    let value: Value = serde_json::from_slice(json).map_err(|error| wrong(libc::EINVAL, &format!("the profile is no JSON: {error}")))?;
-    let profile = Node { path: String::new(), value: &value };
+    let value = json::read(json).map_err(|what| wrong(libc::EINVAL, &format!("the profile is no JSON: {what}")))?;
+    let profile = Node { parent: None, key: "", index: NO_INDEX, value: &value };
     profile.spelt_right()?;
 
     let default = profile.action("defaultAction", "defaultErrnoRet", "defaultErrno")?;
@@ -38,10 +37,14 @@ pub fn read(filter: &mut Filter, json: &[u8], capabilities: u64) -> Result<()> {
     listener(&profile)?;
     let here = Here { capabilities, kernel: kernel() };
     let mut rules = Vec::new();
+    let mut notifies = default == act::NOTIFY;
     for entry in profile.items("syscalls")? {
+        let before = rules.len();
         here.entry(&entry, &mut rules)?;
+        // All of one entry have one action.
+        notifies |= rules.get(before).is_some_and(|rule| rule.action == act::NOTIFY);
     }
-    if !rules.iter().map(|rule| rule.action).chain([default]).any(|action| action == act::NOTIFY) {
+    if !notifies {
         flags &= !WAIT_KILLABLE_RECV; // the kernel takes it with a listener alone
     }
 
@@ -56,103 +59,159 @@ pub fn read(filter: &mut Filter, json: &[u8], capabilities: u64) -> Result<()> {
     Ok(())
 }
 
+#[cold]
+#[inline(never)]
 fn wrong(errno: i32, what: &str) -> Error {
     Error::new(Stage::SANDBOX_STAGE_SECCOMP, 0, errno, what)
 }
 
-fn quoted(text: &str) -> String {
-    let shown: String = text.chars().take(64).collect();
-    format!("\"{}{}\"", shown.escape_debug(), if shown.len() < text.len() { "…" } else { "" })
-}
-
-/// A value and where it stands.
+/// A value and where it stands: below a key of the parent, in an array one of many.
+#[derive(Clone, Copy)]
 struct Node<'a> {
-    path: String,
+    parent: Option<&'a Node<'a>>,
+    key: &'a str,
+    index: usize,
     value: &'a Value,
 }
 
+const NO_INDEX: usize = usize::MAX;
+
 impl<'a> Node<'a> {
+    #[cold]
+    #[inline(never)]
     fn wrong(&self, what: &str) -> Error {
         self.failed(libc::EINVAL, what)
     }
 
+    #[cold]
+    #[inline(never)]
     fn failed(&self, errno: i32, what: &str) -> Error {
-        let path = if self.path.is_empty() { "the profile" } else { &self.path };
-        wrong(errno, &format!("{path}: {}", what))
+        let path = self.path();
+        wrong(errno, &format!("{}: {what}", if path.is_empty() { "the profile" } else { &path }))
     }
 
-    fn path_of(&self, key: &str) -> String {
-        if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
+    /// `text` is not `what` it should be.
+    #[cold]
+    #[inline(never)]
+    fn is_no(&self, text: &str, what: &str) -> Error {
+        self.wrong(&format!("{} is no {what}", quoted(text.as_bytes())))
     }
 
-    fn get(&self, key: &str) -> Result<Option<Node<'a>>> {
-        let object = self.value.as_object().ok_or_else(|| self.wrong("not an object"))?;
-        Ok(object.get(key).filter(|value| !value.is_null()).map(|value| Node { path: self.path_of(key), value }))
+    #[cold]
+    #[inline(never)]
+    fn missing(&self, key: &str) -> Error {
+        Node { parent: Some(self), key, index: NO_INDEX, value: self.value }.wrong("missing")
     }
 
-    fn need(&self, key: &str) -> Result<Node<'a>> {
-        self.get(key)?.ok_or_else(|| Node { path: self.path_of(key), value: self.value }.wrong("missing"))
+    fn path(&self) -> String {
+        let Some(parent) = self.parent else { return String::new() };
+        let above = parent.path();
+        let mut path = if above.is_empty() { self.key.to_owned() } else { format!("{above}.{}", self.key) };
+        if self.index != NO_INDEX {
+            path += &format!("[{}]", self.index);
+        }
+        path
+    }
+
+    /// Keys and values by turns.
+    fn object(&self) -> Result<&'a [Value]> {
+        match self.value {
+            Value::Object(pairs) => Ok(pairs),
+            _ => Err(self.wrong("not an object")),
+        }
+    }
+
+    fn get(&'a self, key: &'a str) -> Result<Option<Node<'a>>> {
+        let mut found = None;
+        for pair in self.object()?.chunks_exact(2) {
+            if let [Value::String(name), value] = pair && name == key {
+                found = Some(value);
+            }
+        }
+        Ok(match found {
+            None | Some(Value::Null) => None,
+            Some(value) => Some(Node { parent: Some(self), key, index: NO_INDEX, value }),
+        })
+    }
+
+    /// The same, passed over where it is an empty string too.
+    fn get_filled(&'a self, key: &'a str) -> Result<Option<Node<'a>>> {
+        let node = self.get(key)?;
+        Ok(if node.is_some_and(|node| node.value.string() == Some("")) { None } else { node })
+    }
+
+    fn need(&'a self, key: &'a str) -> Result<Node<'a>> {
+        self.get(key)?.ok_or_else(|| self.missing(key))
     }
 
     /// The elements of the array `key`; none where it is absent.
-    fn items(&self, key: &str) -> Result<Vec<Node<'a>>> {
-        let Some(array) = self.get(key)? else { return Ok(Vec::new()) };
-        let items = array.value.as_array().ok_or_else(|| array.wrong("not an array"))?;
-        Ok(items.iter().enumerate().map(|(index, value)| Node { path: format!("{}[{index}]", array.path), value }).collect())
+    fn items(&'a self, key: &'a str) -> Result<Vec<Node<'a>>> {
+        let mut items = Vec::new();
+        if let Some(array) = self.get(key)? {
+            let Value::Array(values) = array.value else { return Err(array.wrong("not an array")) };
+            for value in values {
+                items.push(Node { index: items.len(), value, ..array });
+            }
+        }
+        Ok(items)
     }
 
     fn string(&self) -> Result<&'a str> {
-        self.value.as_str().ok_or_else(|| self.wrong("not a string"))
+        self.value.string().ok_or_else(|| self.wrong("not a string"))
     }
 
     fn unsigned(&self, most: u64) -> Result<u64> {
-        let number = self.value.as_u64().filter(|number| *number <= most);
-        number.ok_or_else(|| self.wrong(&format!("not a whole number from 0 to {most}")))
+        match self.value {
+            Value::Number(Some(number)) if *number <= most => Ok(*number),
+            _ => Err(self.wrong(&format!("not a whole number from 0 to {most}"))),
+        }
     }
 
-    fn only(&self, known: &[&str]) -> Result<()> {
-        let object = self.value.as_object().ok_or_else(|| self.wrong("not an object"))?;
-        match object.keys().find(|key| !known.contains(&key.as_str())) {
-            Some(key) => Err(self.wrong(&format!("{} is no key of this", quoted(key)))),
-            None => Ok(()),
+    /// `known`: the keys, each between spaces.
+    fn only(&self, known: &str) -> Result<()> {
+        for key in self.object()?.iter().step_by(2).filter_map(Value::string) {
+            if !known.split(' ').any(|known| known == key) {
+                return Err(self.is_no(key, "key of this"));
+            }
         }
+        Ok(())
     }
 
     /// Runtimes written in Go take "Syscalls" for "syscalls". Here it would be passed over, with all it says.
     fn spelt_right(&self) -> Result<()> {
-        const KEYS: [&str; 9] = [
-            "defaultAction", "defaultErrnoRet", "defaultErrno", "architectures", "archMap", "flags", "listenerPath",
-            "listenerMetadata", "syscalls",
-        ];
-        let object = self.value.as_object().ok_or_else(|| self.wrong("not an object"))?;
-        let alike = |key: &&String| KEYS.iter().any(|known| known.eq_ignore_ascii_case(key) && known != key);
-        match object.keys().find(alike) {
-            Some(key) => Err(self.wrong(&format!("the key {} is spelt otherwise", quoted(key)))),
-            None => Ok(()),
+        const KEYS: &str =
+            "defaultAction defaultErrnoRet defaultErrno architectures archMap flags listenerPath listenerMetadata syscalls";
+        for key in self.object()?.iter().step_by(2).filter_map(Value::string) {
+            if KEYS.split(' ').any(|known| known.eq_ignore_ascii_case(key) && known != key) {
+                return Err(self.wrong(&format!("the key {} is spelt otherwise", quoted(key.as_bytes()))));
+            }
         }
+        Ok(())
     }
 
     /// An action with its data: the errno of that name or number, or EPERM.
     fn action(&self, key: &str, number: &str, name: &str) -> Result<u32> {
         let action = self.need(key)?;
-        let (number, name) = (self.get(number)?, self.get(name)?.filter(|name| name.value.as_str() != Some("")));
+        let (number, name) = (self.get(number)?, self.get_filled(name)?);
         let (base, most) = match action.string()? {
             "SCMP_ACT_ERRNO" => (act::ERRNO, 4095),
             "SCMP_ACT_TRACE" => (act::TRACE, u16::MAX.into()),
             other => {
-                let action = plain_action(other).ok_or_else(|| action.wrong(&format!("{} is no action", quoted(other))))?;
+                let Some(known) = plain_action(other) else { return Err(action.is_no(other, "action")) };
                 // The spec: what can't return an errno must not be given one.
-                return number.or(name).map_or(Ok(action), |extra| Err(extra.wrong(&format!("{other} takes none"))));
+                return number.or(name).map_or(Ok(known), |extra| Err(extra.wrong(&format!("{other} takes none"))));
             }
         };
-        let given = number.map(|number| number.unsigned(most)).transpose()?;
-        let named = match name {
-            Some(name) => Some(constants::errno(name.string()?).ok_or_else(|| name.wrong(&format!("{} is no errno", quoted(name.string().unwrap_or("")))))?),
-            None => None,
-        };
+        let mut data = libc::EPERM.unsigned_abs();
+        if let Some(number) = number {
+            data = u32::try_from(number.unsigned(most)?).unwrap_or(0);
+        }
         // Podman writes both, for older runtimes; the name holds on every architecture.
-        let data = named.map(u64::from).or(given).unwrap_or(libc::EPERM.unsigned_abs().into());
-        Ok(base | u32::try_from(data).unwrap_or(0))
+        if let Some(name) = name {
+            let text = name.string()?;
+            data = constants::errno(text).ok_or_else(|| name.is_no(text, "errno"))?.into();
+        }
+        Ok(base | data)
     }
 }
 
@@ -179,7 +238,7 @@ fn architectures(profile: &Node) -> Result<Vec<ScmpArch>> {
         arches.push(architecture(arch)?);
     }
     for entry in &map {
-        entry.only(&["architecture", "subArchitectures"])?;
+        entry.only("architecture subArchitectures")?;
         let native = architecture(&entry.need("architecture")?)? == ScmpArch::native();
         for sub in entry.items("subArchitectures")? {
             let sub = architecture(&sub)?;
@@ -198,7 +257,7 @@ fn architecture(node: &Node) -> Result<ScmpArch> {
     match known {
         Some(ScmpArch::Native) => Ok(ScmpArch::native()),
         Some(arch) => Ok(arch),
-        None => Err(node.wrong(&format!("{} is no architecture", quoted(name)))),
+        None => Err(node.is_no(name, "architecture")),
     }
 }
 
@@ -220,7 +279,7 @@ fn flags(profile: &Node) -> Result<u64> {
             "SECCOMP_FILTER_FLAG_SPEC_ALLOW" => libc::SECCOMP_FILTER_FLAG_SPEC_ALLOW as u64,
             "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV" => WAIT_KILLABLE_RECV,
             "SECCOMP_FILTER_FLAG_TSYNC" => 0, // the child has one thread
-            other => return Err(flag.wrong(&format!("{} is no flag", quoted(other)))),
+            other => return Err(flag.is_no(other, "flag")),
         };
     }
     Ok(flags)
@@ -252,7 +311,7 @@ struct Here {
 
 impl Here {
     fn entry(&self, entry: &Node, rules: &mut Vec<Rule>) -> Result<()> {
-        entry.only(&["names", "name", "action", "errnoRet", "errno", "args", "comment", "includes", "excludes"])?;
+        entry.only("names name action errnoRet errno args comment includes excludes")?;
         let names = names(entry)?;
         let action = entry.action("action", "errnoRet", "errno")?;
         let mut compares = Vec::new();
@@ -298,7 +357,7 @@ impl Here {
     }
 
     fn condition(&self, node: &Node) -> Result<Met> {
-        node.only(&["caps", "arches", "minKernel"])?;
+        node.only("caps arches minKernel")?;
         let mut met = Met { caps: (0, 0), arches: (0, 0), kernel: None };
         for cap in node.items("caps")? {
             met.caps.0 += 1;
@@ -308,7 +367,7 @@ impl Here {
             met.arches.0 += 1;
             met.arches.1 += usize::from(arch.string()? == ARCH);
         }
-        if let Some(kernel) = node.get("minKernel")?.filter(|kernel| kernel.value.as_str() != Some("")) {
+        if let Some(kernel) = node.get_filled("minKernel")? {
             let version = version(kernel.string()?).ok_or_else(|| kernel.wrong("not a version such as \"4.8\""))?;
             met.kernel = Some(self.kernel >= version);
         }
@@ -323,17 +382,17 @@ impl Here {
     }
 }
 
-fn names<'a>(entry: &Node<'a>) -> Result<Vec<&'a str>> {
+fn names<'a>(entry: &'a Node<'a>) -> Result<Vec<&'a str>> {
     let mut nodes = entry.items("names")?;
     // Profiles of before 2017 have one name an entry.
-    if let Some(name) = entry.get("name")?.filter(|name| name.value.as_str() != Some("")) {
+    if let Some(name) = entry.get_filled("name")? {
         if !nodes.is_empty() {
             return Err(name.wrong("beside \"names\": a rule has one of the two"));
         }
         nodes.push(name);
     }
     if nodes.is_empty() {
-        return Err(Node { path: entry.path_of("names"), value: entry.value }.wrong("missing"));
+        return Err(entry.missing("names"));
     }
     let mut names = Vec::new();
     for node in nodes {
@@ -348,7 +407,7 @@ fn names<'a>(entry: &Node<'a>) -> Result<Vec<&'a str>> {
 }
 
 fn compare(arg: &Node) -> Result<Compare> {
-    arg.only(&["index", "value", "valueTwo", "op"])?;
+    arg.only("index value valueTwo op")?;
     let index = u32::try_from(arg.need("index")?.unsigned(5)?).unwrap_or(0);
     let value = arg.need("value")?.unsigned(u64::MAX)?;
     let second = arg.get("valueTwo")?.map_or(Ok(0), |second| second.unsigned(u64::MAX))?;
@@ -361,7 +420,7 @@ fn compare(arg: &Node) -> Result<Compare> {
         "SCMP_CMP_GE" => Cmp::SANDBOX_CMP_GE,
         "SCMP_CMP_GT" => Cmp::SANDBOX_CMP_GT,
         "SCMP_CMP_MASKED_EQ" => return Ok(Compare::masked(index, value, second)),
-        other => return Err(op.wrong(&format!("{} is no comparison", quoted(other)))),
+        other => return Err(op.is_no(other, "comparison")),
     };
     Ok(Compare::new(index, cmp, value))
 }

@@ -11,7 +11,7 @@
 
 use crate::error::{Error, Result, Stage};
 use crate::seccomp::filter::{self, Cmp, Compare, Filter, Rule};
-use crate::seccomp::{act, bpf, constants};
+use crate::seccomp::{act, bpf, constants, quoted};
 use libseccomp::ScmpArch;
 use std::ffi::OsStr;
 use std::fs::OpenOptions;
@@ -94,11 +94,6 @@ impl<'a> Token<'a> {
     fn quoted(&self) -> String {
         quoted(self.text)
     }
-}
-
-fn quoted(text: &[u8]) -> String {
-    let shown = &text[..text.len().min(64)];
-    format!("\"{}{}\"", shown.escape_ascii(), if shown.len() < text.len() { "…" } else { "" })
 }
 
 /// The longer first: "<=" is not "<" and "=".
