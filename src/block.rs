@@ -108,7 +108,7 @@ impl Image {
             opened.extend(later.iter().filter(|step| !step.passes(original)));
             let instructions = changed.as_ref().unwrap_or(original);
             let length = u16::try_from(instructions.len()).ok().filter(|length| usize::from(*length) <= LONGEST).ok_or_else(|| {
-                Error::new(Stage::SANDBOX_STAGE_SECCOMP, filter.index, libc::E2BIG, format!("a filter of {} instructions with the library's own steps, the most is {LONGEST}", instructions.len()))
+                Error::new(Stage::SANDBOX_STAGE_SECCOMP, filter.index, libc::E2BIG, format_args!("a filter of {} instructions with the library's own steps, the most is {LONGEST}", instructions.len()))
             })?;
             // In memory of the host's, or a copy of it, an unchanged program is read where it is.
             let pointer = if changed.is_none() && !plan.enters {

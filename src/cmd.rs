@@ -224,7 +224,7 @@ impl Cmd {
 
     pub fn env(&mut self, name: &CStr, value: Option<&CStr>) -> Result<()> {
         if name.is_empty() || name.to_bytes().contains(&b'=') {
-            return Err(Error::setup(libc::EINVAL, format!("environment name {}", quoted(name))));
+            return Err(Error::setup(libc::EINVAL, format_args!("environment name {}", quoted(name))));
         }
         let what = format!("environment variable {}", quoted(name));
         let value = value.map(|value| string(value, &what)).transpose()?;
@@ -258,7 +258,7 @@ impl Cmd {
         let stage = Stage::SANDBOX_STAGE_STDIO;
         let index = usize::try_from(target).unwrap_or(usize::MAX);
         if index > 2 {
-            return Err(Error::setup(libc::EINVAL, format!("stdio target {target}: not 0, 1 or 2")));
+            return Err(Error::setup(libc::EINVAL, format_args!("stdio target {target}: not 0, 1 or 2")));
         }
         self.is_free(target)?;
         let stream = match mode {
@@ -267,7 +267,7 @@ impl Cmd {
             2 => Stdio::Pipe,
             3 => Stdio::Fd(duplicate(fd, stage, index, &format!("fd {fd} for stdio {target}"))?),
             4 => Stdio::Pty,
-            _ => return Err(Error::new(stage, index, libc::EINVAL, format!("stdio mode {mode} for {target}"))),
+            _ => return Err(Error::new(stage, index, libc::EINVAL, format_args!("stdio mode {mode} for {target}"))),
         };
         if let Some(place) = self.stdio.get_mut(index) {
             *place = stream;
@@ -281,11 +281,11 @@ impl Cmd {
     pub fn pass_fd(&mut self, fd: RawFd, target: RawFd) -> Result<()> {
         let (stage, index) = (Stage::SANDBOX_STAGE_FD, self.passed.len());
         if target < 0 {
-            return Err(Error::new(stage, index, libc::EINVAL, format!("pass fd {fd} as {target}")));
+            return Err(Error::new(stage, index, libc::EINVAL, format_args!("pass fd {fd} as {target}")));
         }
         self.is_free(target)?;
         if usize::try_from(target).ok().and_then(|target| self.stdio.get(target)).is_some_and(|stream| !matches!(stream, Stdio::Inherit)) {
-            return Err(Error::new(stage, index, libc::EINVAL, format!("fd {target} is asked for by stdio already")));
+            return Err(Error::new(stage, index, libc::EINVAL, format_args!("fd {target} is asked for by stdio already")));
         }
         let fd = duplicate(fd, stage, index, &format!("fd {fd} to pass as {target}"))?;
         room(&mut self.passed, "passed fds")?;
@@ -295,7 +295,7 @@ impl Cmd {
 
     fn is_free(&self, target: RawFd) -> Result<()> {
         match self.passed.iter().position(|(_, taken)| *taken == target) {
-            Some(index) => Err(Error::new(Stage::SANDBOX_STAGE_FD, index, libc::EINVAL, format!("fd {target} is asked for twice"))),
+            Some(index) => Err(Error::new(Stage::SANDBOX_STAGE_FD, index, libc::EINVAL, format_args!("fd {target} is asked for twice"))),
             None => Ok(()),
         }
     }
@@ -305,11 +305,11 @@ impl Cmd {
         let found = self.rlimits.iter().position(|limit| limit.resource == resource);
         let index = found.unwrap_or(self.rlimits.len());
         if resource >= crate::confine::rlimit::NAMES.len() as u32 {
-            return Err(Error::new(Stage::SANDBOX_STAGE_RLIMIT, index, libc::EINVAL, format!("resource {resource}")));
+            return Err(Error::new(Stage::SANDBOX_STAGE_RLIMIT, index, libc::EINVAL, format_args!("resource {resource}")));
         }
         if soft > hard {
             let name = crate::confine::rlimit::name(resource);
-            return Err(Error::new(Stage::SANDBOX_STAGE_RLIMIT, index, libc::EINVAL, format!("{name}: soft limit {soft} above hard limit {hard}")));
+            return Err(Error::new(Stage::SANDBOX_STAGE_RLIMIT, index, libc::EINVAL, format_args!("{name}: soft limit {soft} above hard limit {hard}")));
         }
         let limit = Rlimit { resource, soft, hard };
         match found.and_then(|found| self.rlimits.get_mut(found)) {
@@ -342,7 +342,7 @@ impl Cmd {
 
     pub fn ptrace(&mut self, options: u64) -> Result<()> {
         if options & !PTRACE_OPTIONS != 0 {
-            return Err(Error::new(Stage::SANDBOX_STAGE_PTRACE, 0, libc::EINVAL, format!("ptrace options {options:#x}")));
+            return Err(Error::new(Stage::SANDBOX_STAGE_PTRACE, 0, libc::EINVAL, format_args!("ptrace options {options:#x}")));
         }
         self.ptrace = Some(options);
         Ok(())
@@ -365,7 +365,7 @@ impl Cmd {
 
     pub fn option(&mut self, option: u32, value: u64) -> Result<()> {
         let Some(info) = Options::find(option) else {
-            return Err(Error::setup(libc::EINVAL, format!("option {option}: there is none of that number")));
+            return Err(Error::setup(libc::EINVAL, format_args!("option {option}: there is none of that number")));
         };
         if let Some(wrong) = info.refuses(value) {
             return Err(Error::setup(libc::EINVAL, wrong));
@@ -390,14 +390,14 @@ fn checked(map: Map, index: usize, kind: &str) -> Result<Map> {
 
 fn string(text: &CStr, what: &str) -> Result<CString> {
     if text.count_bytes() >= LONGEST_STRING {
-        return Err(Error::setup(libc::E2BIG, format!("{what}: {} bytes, the most is {}", text.count_bytes(), LONGEST_STRING - 1)));
+        return Err(Error::setup(libc::E2BIG, format_args!("{what}: {} bytes, the most is {}", text.count_bytes(), LONGEST_STRING - 1)));
     }
     Ok(text.to_owned())
 }
 
 pub fn path(text: &CStr, what: &str) -> Result<CString> {
     if text.count_bytes() > LONGEST_PATH {
-        return Err(Error::setup(libc::ENAMETOOLONG, format!("{what}: {} bytes", text.count_bytes())));
+        return Err(Error::setup(libc::ENAMETOOLONG, format_args!("{what}: {} bytes", text.count_bytes())));
     }
     Ok(text.to_owned())
 }

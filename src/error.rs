@@ -2,6 +2,7 @@
 
 use nix::errno::Errno;
 use std::ffi::CStr;
+use std::fmt::{self, Display, Formatter, Write};
 use std::ops::{Deref, DerefMut};
 
 /// The steps of a spawn. An error names the one it happened in.
@@ -117,21 +118,24 @@ impl DerefMut for Error {
 }
 
 impl Error {
-    /// `what` names the culprit; the errno's own words follow.
-    pub fn new(stage: Stage, index: usize, errno: i32, what: impl AsRef<str>) -> Self {
-        Self::at(stage as u32, u32::try_from(index).unwrap_or(u32::MAX), errno, what.as_ref())
+    /// `what` names the culprit; the errno's own words follow. Mostly a format_args!: a String made at each place where
+    /// something can fail would have to be dropped there too.
+    pub fn new(stage: Stage, index: usize, errno: i32, what: impl Display) -> Self {
+        Self::at(stage as u32, u32::try_from(index).unwrap_or(u32::MAX), errno, &what)
     }
 
-    pub fn at(stage: u32, index: u32, errno: i32, what: &str) -> Self {
+    #[cold]
+    #[inline(never)]
+    pub fn at(stage: u32, index: u32, errno: i32, what: &dyn Display) -> Self {
         Error(Box::new(Failure { errno, stage, index, message: format!("{what}: {}", words(errno)) }))
     }
 
-    pub fn setup(errno: i32, what: impl AsRef<str>) -> Self {
+    pub fn setup(errno: i32, what: impl Display) -> Self {
         Self::new(Stage::SANDBOX_STAGE_SETUP, 0, errno, what)
     }
 
     /// Of the call that just failed.
-    pub fn last(stage: Stage, index: usize, what: impl AsRef<str>) -> Self {
+    pub fn last(stage: Stage, index: usize, what: impl Display) -> Self {
         Self::new(stage, index, Errno::last_raw(), what)
     }
 
@@ -202,11 +206,26 @@ pub fn words(errno: i32) -> &'static str {
 }
 
 /// Bytes of any kind as a quoted word of a message; of more than a message holds, the beginning.
-pub fn quoted(text: &CStr) -> String {
-    let bytes = text.to_bytes();
-    match bytes.get(..200) {
-        Some(beginning) if bytes.len() > 200 => format!("\"{}\"...", beginning.escape_ascii()),
-        _ => format!("\"{}\"", bytes.escape_ascii()),
+pub fn quoted(text: &CStr) -> Quoted<'_> {
+    Quoted { before: "", text }
+}
+
+/// A word to be shown. Not a String: a message has it written where it belongs.
+#[derive(Clone, Copy)]
+pub struct Quoted<'a> {
+    /// What stands between the quotation mark and the text.
+    pub before: &'static str,
+    pub text: &'a CStr,
+}
+
+impl Display for Quoted<'_> {
+    fn fmt(&self, to: &mut Formatter<'_>) -> fmt::Result {
+        let bytes = self.text.to_bytes();
+        let (shown, end) = bytes.get(..200).filter(|_| bytes.len() > 200).map_or((bytes, "\""), |beginning| (beginning, "\"..."));
+        to.write_char('"')?;
+        to.write_str(self.before)?;
+        Display::fmt(&shown.escape_ascii(), to)?;
+        to.write_str(end)
     }
 }
 

@@ -46,7 +46,7 @@ fn lines(maps: &[Map]) -> String {
 }
 
 fn failed(errno: i32, file: &str, text: &str, hint: &str) -> Error {
-    Error::new(Stage::SANDBOX_STAGE_USERNS, 0, errno, format!("{file} {:?}", text.trim_end())).hint(hint)
+    Error::new(Stage::SANDBOX_STAGE_USERNS, 0, errno, format_args!("{file} {:?}", text.trim_end())).hint(hint)
 }
 
 fn by_itself(child: &Path, file: &str, text: &str) -> Result<()> {

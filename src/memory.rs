@@ -43,7 +43,7 @@ impl Mapping {
         // SAFETY: a new mapping, at an address of the kernel's choice.
         let base = unsafe { libc::mmap(ptr::null_mut(), length, libc::PROT_READ | libc::PROT_WRITE, flags, fd, offset) };
         if base == libc::MAP_FAILED {
-            return Err(Error::setup(libc::ENOMEM, format!("{length} bytes for a child's start")));
+            return Err(Error::setup(libc::ENOMEM, format_args!("{length} bytes for a child's start")));
         }
         Ok(Mapping { base: base.cast(), length, is_usual: false })
     }

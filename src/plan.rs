@@ -11,6 +11,7 @@ use crate::error::{Error, Result, Stage, quoted};
 use crate::memory::USUAL_STACK;
 use sandbox_child::plan::{Block, Code, NONE, Op, gate as gate_of, kind};
 use std::ffi::CStr;
+use std::fmt::Display;
 use std::os::fd::RawFd;
 
 /// What compiles to ops, and what the child must leave its host's memory for.
@@ -325,7 +326,7 @@ impl Builder {
         self.before_border
     }
 
-    pub fn op(&mut self, stage: Stage, index: usize, code: Code, args: [u64; 3], text: impl Into<String>) -> &mut Op {
+    pub fn op(&mut self, stage: Stage, index: usize, code: Code, args: [u64; 3], text: impl Display) -> &mut Op {
         let [a, b, c] = args;
         self.push(Op {
             code,
@@ -336,10 +337,10 @@ impl Builder {
             out: NONE,
             optional: NONE,
             args: [a, b, c, 0, 0, 0],
-        }, text.into())
+        }, &text)
     }
 
-    pub fn call(&mut self, stage: Stage, index: usize, number: i64, args: &[Arg], text: impl Into<String>) -> &mut Op {
+    pub fn call(&mut self, stage: Stage, index: usize, number: i64, args: &[Arg], text: impl Display) -> &mut Op {
         let op = self.op(stage, index, Code::Call, [0; 3], text);
         op.number = u32::try_from(number).unwrap_or(u32::MAX);
         for ((kind, value), arg) in op.kinds.iter_mut().zip(&mut op.args).zip(args) {
@@ -359,8 +360,9 @@ impl Builder {
         }
     }
 
-    fn push(&mut self, op: Op, text: String) -> &mut Op {
-        self.plan.texts.push(text);
+    #[inline(never)]
+    fn push(&mut self, op: Op, text: &dyn Display) -> &mut Op {
+        self.plan.texts.push(format!("{text}"));
         let position = self.plan.ops.len();
         self.plan.ops.push(op);
         &mut self.plan.ops[position]

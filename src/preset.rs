@@ -79,7 +79,7 @@ impl Preset {
 impl Cmd {
     pub fn preset(&mut self, number: u32) -> Result<()> {
         let Some(settings) = TABLE.iter().find(|settings| settings.preset as u32 == number) else {
-            return Err(Error::setup(libc::EINVAL, format!("preset {number}: there is none of that number")));
+            return Err(Error::setup(libc::EINVAL, format_args!("preset {number}: there is none of that number")));
         };
         if self.preset.is_some() {
             return Err(Error::setup(libc::EINVAL, "a second preset"));

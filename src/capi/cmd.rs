@@ -217,7 +217,7 @@ pub extern "C" fn sandbox_cmd_cpus(cmd: *mut sandbox_cmd, mask: *const u64, word
             return Err(Error::setup(libc::EFAULT, "the CPU mask is NULL"));
         }
         if !(1..=128).contains(&words) {
-            return Err(Error::setup(libc::EINVAL, format!("a CPU mask of {words} words")));
+            return Err(Error::setup(libc::EINVAL, format_args!("a CPU mask of {words} words")));
         }
         // SAFETY: the caller's array.
         cmd.cpus(unsafe { std::slice::from_raw_parts(mask, words) })

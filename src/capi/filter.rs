@@ -21,7 +21,7 @@ use std::ptr;
 pub struct sandbox_filter(pub(crate) Filter);
 
 fn null(what: &str) -> Error {
-    Error::new(Stage::SANDBOX_STAGE_SECCOMP, 0, libc::EFAULT, format!("{what} is NULL"))
+    Error::new(Stage::SANDBOX_STAGE_SECCOMP, 0, libc::EFAULT, format_args!("{what} is NULL"))
 }
 
 fn of_a_filter(error: Error) -> Error {
@@ -76,7 +76,7 @@ pub extern "C" fn sandbox_filter_rule(filter: *mut sandbox_filter, action: u32, 
             return Err(null("the array of comparisons"));
         }
         if count > 32 {
-            return Err(Error::new(Stage::SANDBOX_STAGE_SECCOMP, 0, libc::EINVAL, format!("{count} comparisons in one rule")));
+            return Err(Error::new(Stage::SANDBOX_STAGE_SECCOMP, 0, libc::EINVAL, format_args!("{count} comparisons in one rule")));
         }
         // SAFETY: the caller's array of `count`.
         let args = if count == 0 { &[] } else { unsafe { std::slice::from_raw_parts(args, count) } };
@@ -159,7 +159,7 @@ fn bytes<'a>(data: *const c_char, length: usize, what: &str) -> Result<&'a [u8]>
     match (data.is_null(), length) {
         (_, 0) => Ok(&[]),
         (true, _) => Err(null(what)),
-        (false, length) if length > 1 << 24 => Err(Error::new(Stage::SANDBOX_STAGE_SECCOMP, 0, libc::E2BIG, format!("{what}: {length} bytes"))),
+        (false, length) if length > 1 << 24 => Err(Error::new(Stage::SANDBOX_STAGE_SECCOMP, 0, libc::E2BIG, format_args!("{what}: {length} bytes"))),
         // SAFETY: the caller's `length` bytes.
         (false, _) => Ok(unsafe { std::slice::from_raw_parts(data.cast::<u8>(), length) }),
     }

@@ -108,7 +108,7 @@ pub unsafe fn text<'a>(text: *const c_char) -> std::result::Result<&'a CStr, Err
 /// As for `text`.
 pub unsafe fn text_for<'a>(pointer: *const c_char, what: &str) -> Result<&'a CStr> {
     // SAFETY: the caller's.
-    unsafe { text(pointer) }.map_err(|errno| Error::setup(errno as i32, format!("{what} is NULL")))
+    unsafe { text(pointer) }.map_err(|errno| Error::setup(errno as i32, format_args!("{what} is NULL")))
 }
 
 /// No struct of a caller's is larger, however much later its version: a number beyond is a mistake, and zeroing that

@@ -54,7 +54,7 @@ fn numbers<'a>(gids: *const u32, count: usize) -> Result<&'a [u32]> {
     match (gids.is_null(), count) {
         (_, 0) => Ok(&[]),
         (true, _) => Err(Error::setup(libc::EFAULT, "the groups are NULL")),
-        (_, 65537..) => Err(Error::setup(libc::EINVAL, format!("{count} groups"))),
+        (_, 65537..) => Err(Error::setup(libc::EINVAL, format_args!("{count} groups"))),
         // SAFETY: the caller's array, copied before this call returns.
         _ => Ok(unsafe { std::slice::from_raw_parts(gids, count) }),
     }

@@ -21,7 +21,7 @@ fn mount(cmd: *mut sandbox_cmd, target: *const c_char, kind: impl FnOnce(usize) 
 /// `list` must be NULL or an array of strings ended by NULL.
 unsafe fn texts<'a>(list: *const *const c_char, what: &str) -> Result<Vec<&'a CStr>> {
     if list.is_null() {
-        return Err(Error::setup(libc::EFAULT, format!("{what} is NULL")));
+        return Err(Error::setup(libc::EFAULT, format_args!("{what} is NULL")));
     }
     let mut all = Vec::new();
     let mut next = list;
@@ -170,7 +170,7 @@ pub extern "C" fn sandbox_cmd_file(cmd: *mut sandbox_cmd, target: *const c_char,
             return Err(Error::new(Stage::SANDBOX_STAGE_MOUNT, index, libc::EFAULT, "the file's content is NULL"));
         }
         if length > LONGEST_FILE {
-            return Err(Error::new(Stage::SANDBOX_STAGE_MOUNT, index, libc::E2BIG, format!("file of {length} bytes, the most is {LONGEST_FILE}")));
+            return Err(Error::new(Stage::SANDBOX_STAGE_MOUNT, index, libc::E2BIG, format_args!("file of {length} bytes, the most is {LONGEST_FILE}")));
         }
         // SAFETY: the caller's bytes.
         let data = unsafe { std::slice::from_raw_parts(data.cast::<u8>(), length) };

@@ -71,7 +71,7 @@ unsafe fn options_at(options: *const sandbox_run_options) -> Result<sandbox_run_
     // SAFETY: the caller's struct begins with its size.
     let size = unsafe { (*options).size };
     if !(size_of::<usize>()..=4096).contains(&size) {
-        return Err(Error::setup(libc::EINVAL, format!("sandbox_run_options.size is {size}")));
+        return Err(Error::setup(libc::EINVAL, format_args!("sandbox_run_options.size is {size}")));
     }
     let ours = size_of::<sandbox_run_options>().min(size);
     // SAFETY: as many bytes as the caller says, and both have.
@@ -83,7 +83,7 @@ unsafe fn options_at(options: *const sandbox_run_options) -> Result<sandbox_run_
         return Err(Error::setup(libc::E2BIG, "sandbox_run_options asks for what this version of the library lacks"));
     }
     if known.flags & !7 != 0 {
-        return Err(Error::setup(libc::EINVAL, format!("sandbox_run_options.flags is {:#x}", known.flags)));
+        return Err(Error::setup(libc::EINVAL, format_args!("sandbox_run_options.flags is {:#x}", known.flags)));
     }
     Ok(known)
 }

@@ -70,7 +70,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// On a leaf whose processes are to be killed when nobody holds its lock any more.
 const MARK: &CStr = c"user.sandbox-spawn";
 
-pub fn failed(index: usize, errno: Errno, what: impl AsRef<str>) -> Error {
+pub fn failed(index: usize, errno: Errno, what: impl std::fmt::Display) -> Error {
     Error::new(Stage::SANDBOX_STAGE_CGROUP, index, errno as i32, what)
 }
 
@@ -175,7 +175,7 @@ impl Leaf {
                 if last == Errno::EEXIST {
                     continue;
                 }
-                return Err(failed(0, last, format!("a leaf below {}", parent.path())).hint(match last {
+                return Err(failed(0, last, format_args!("a leaf below {}", parent.path())).hint(match last {
                     Errno::EACCES | Errno::EPERM => "it must be this user's to write in: delegated",
                     Errno::EROFS => "the hierarchy is mounted read-only, as containers have it",
                     Errno::EAGAIN => "cgroup.max.descendants or cgroup.max.depth is reached",
@@ -195,11 +195,11 @@ impl Leaf {
                 Ok(_) | Err(Errno::ENOENT) => {}
                 Err(errno) => {
                     let _ = rmdir(parent.fd(), &name);
-                    return Err(failed(0, errno, format!("the leaf {}/{}", parent.path(), name.to_string_lossy())));
+                    return Err(failed(0, errno, format_args!("the leaf {}/{}", parent.path(), name.to_string_lossy())));
                 }
             }
         }
-        Err(failed(0, last, format!("a leaf below {}", parent.path())))
+        Err(failed(0, last, format_args!("a leaf below {}", parent.path())))
     }
 
     pub fn fd(&self) -> RawFd {
@@ -249,7 +249,7 @@ impl Leaf {
     /// Moves a child in that is not yet reaped, so that its number is its own.
     pub fn enter(&self, pid: libc::pid_t) -> Result<()> {
         write(self.fd(), c"cgroup.procs", pid.to_string().as_bytes()).map_err(|errno| {
-            failed(0, errno, format!("the child's move into a leaf below {}", self.parent.path())).hint(match errno {
+            failed(0, errno, format_args!("the child's move into a leaf below {}", self.parent.path())).hint(match errno {
                 Errno::EACCES | Errno::EPERM => "cgroup.procs of what is above both this process and the leaf must be this user's to write",
                 Errno::EBUSY | Errno::EOPNOTSUPP => "the parent is threaded, or not a domain",
                 _ => "",

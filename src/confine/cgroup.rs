@@ -61,7 +61,7 @@ impl Cmd {
 
     pub fn cgroup_set(&mut self, file: &CStr, value: &CStr) -> Result<()> {
         let index = self.cgroup.settings.len();
-        let refused = |errno, hint: &str| failed(index, errno, format!("the cgroup's file {}", quoted(file))).hint(hint);
+        let refused = |errno, hint: &str| failed(index, errno, format_args!("the cgroup's file {}", quoted(file))).hint(hint);
         if file.is_empty() || file.count_bytes() > 255 || !file.to_bytes().iter().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(byte))
             || !file.to_bytes().contains(&b'.') || file.to_bytes().starts_with(b".")
         {

@@ -33,7 +33,7 @@ pub fn rearm(cmd: &Cmd, plan: &mut Builder) -> Result<()> {
 fn op(cmd: &Cmd, plan: &mut Builder, index: usize, when: &str) -> Result<()> {
     let signal = signal(cmd);
     if signal != 0 {
-        plan.op(Stage::SANDBOX_STAGE_SIGNAL, index, Code::DeathSignal, [signal as u64, 0, 0], format!("signal {signal} {when}"));
+        plan.op(Stage::SANDBOX_STAGE_SIGNAL, index, Code::DeathSignal, [signal as u64, 0, 0], format_args!("signal {signal} {when}"));
     }
     Ok(())
 }

@@ -65,7 +65,7 @@ fn close_from(plan: &mut Builder, index: usize) {
 pub fn place(cmd: &Cmd, plan: &mut Builder) -> Result<()> {
     for (index, (fd, target)) in cmd.passed.iter().enumerate() {
         let slot = plan.slot(Source::Command(fd.as_raw_fd()))?;
-        plan.op(STAGE, index, Code::Place, [slot.into(), target.cast_unsigned().into(), 0], format!("fd {target}: passed in"));
+        plan.op(STAGE, index, Code::Place, [slot.into(), target.cast_unsigned().into(), 0], format_args!("fd {target}: passed in"));
     }
     Ok(())
 }

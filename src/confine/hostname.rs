@@ -24,7 +24,7 @@ impl Cmd {
     /// `which` 0: the host's name; 1: the domain's.
     pub fn uts_name(&mut self, which: usize, name: &CStr) -> Result<()> {
         if name.count_bytes() > LONGEST {
-            return Err(Error::new(STAGE, which, libc::ENAMETOOLONG, format!("{} of {} bytes, the most is {LONGEST}", quoted(name), name.count_bytes())));
+            return Err(Error::new(STAGE, which, libc::ENAMETOOLONG, format_args!("{} of {} bytes, the most is {LONGEST}", quoted(name), name.count_bytes())));
         }
         if let Some(place) = self.hostname.0.get_mut(which) {
             *place = Some(name.to_owned());
@@ -55,7 +55,7 @@ fn names(cmd: &Cmd, plan: &mut Builder) -> Result<()> {
         if let Some(name) = name {
             let (number, what) = if which == 0 { (libc::SYS_sethostname, "host") } else { (libc::SYS_setdomainname, "domain") };
             let at = plan.string(name);
-            plan.call(STAGE, which, number, &[Arg::Data(at), Arg::Value(name.count_bytes() as u64)], format!("{what} name {}", quoted(name)));
+            plan.call(STAGE, which, number, &[Arg::Data(at), Arg::Value(name.count_bytes() as u64)], format_args!("{what} name {}", quoted(name)));
         }
     }
     Ok(())

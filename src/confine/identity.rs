@@ -22,7 +22,7 @@ pub struct Identity {
 impl Cmd {
     pub fn user(&mut self, uid: u32, gid: u32) -> Result<()> {
         if uid == u32::MAX || gid == u32::MAX {
-            return Err(Error::new(STAGE, 0, libc::EINVAL, format!("user {uid}, group {gid}: the last number is no id")));
+            return Err(Error::new(STAGE, 0, libc::EINVAL, format_args!("user {uid}, group {gid}: the last number is no id")));
         }
         self.identity.ids = Some([uid, gid]);
         Ok(())
@@ -30,7 +30,7 @@ impl Cmd {
 
     pub fn groups(&mut self, groups: &[u32]) -> Result<()> {
         if groups.len() > MOST_GROUPS || groups.contains(&u32::MAX) {
-            return Err(Error::new(STAGE, 0, libc::EINVAL, format!("{} groups: the most is {MOST_GROUPS}, and the last number is no id", groups.len())));
+            return Err(Error::new(STAGE, 0, libc::EINVAL, format_args!("{} groups: the most is {MOST_GROUPS}, and the last number is no id", groups.len())));
         }
         self.identity.groups = Some(groups.to_vec());
         Ok(())

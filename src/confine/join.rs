@@ -45,7 +45,7 @@ impl Joined {
     }
 }
 
-fn refused(index: usize, what: impl AsRef<str>) -> Error {
+fn refused(index: usize, what: impl std::fmt::Display) -> Error {
     Error::new(STAGE, index + 2, libc::EINVAL, what)
 }
 
@@ -56,15 +56,15 @@ impl Cmd {
         // SAFETY: a request without an argument.
         let kind = unsafe { libc::ioctl(fd, NS_GET_NSTYPE as _) };
         if kind < 0 && Errno::last() == Errno::EBADF {
-            return Err(Error::new(STAGE, index + 2, libc::EBADF, format!("fd {fd} to join")));
+            return Err(Error::new(STAGE, index + 2, libc::EBADF, format_args!("fd {fd} to join")));
         }
         let Some(kind) = u64::try_from(kind).ok().filter(|kind| IN_TURN.iter().any(|known| *known as u64 == *kind)) else {
-            return Err(refused(index, format!("fd {fd} to join is not a namespace")));
+            return Err(refused(index, format_args!("fd {fd} to join is not a namespace")));
         };
         if self.joined.0.iter().any(|(other, _)| *other == kind) {
-            return Err(refused(index, format!("a second {} namespace to join", namespace::names(kind))));
+            return Err(refused(index, format_args!("a second {} namespace to join", namespace::names(kind))));
         }
-        let fd = crate::fd::duplicate(fd, 3).map_err(|errno| Error::new(STAGE, index + 2, errno as i32, format!("fd {fd} to join")))?;
+        let fd = crate::fd::duplicate(fd, 3).map_err(|errno| Error::new(STAGE, index + 2, errno as i32, format_args!("fd {fd} to join")))?;
         self.joined.0.push((kind, Arc::new(fd)));
         Ok(())
     }
@@ -79,7 +79,7 @@ pub fn check(cmd: &Cmd) -> Result<()> {
         return Err(refused(0, "mounts with a user or mount namespace to join, in which they would not be made"));
     }
     if let Some((index, (kind, _))) = cmd.joined.0.iter().enumerate().find(|(_, (kind, _))| cmd.namespaces & kind != 0) {
-        return Err(refused(index, format!("both a new {} namespace and one to join", namespace::names(*kind))));
+        return Err(refused(index, format_args!("both a new {} namespace and one to join", namespace::names(*kind))));
     }
     if cmd.joined.has(Ns::SANDBOX_NS_USER) && cmd.namespaces != 0 {
         return Err(refused(0, "new namespaces beside a user namespace to join, whose they would not be"));
@@ -102,7 +102,7 @@ pub fn enter(cmd: &Cmd, plan: &mut Builder) -> Result<()> {
     for kind in IN_TURN {
         let Some((index, (_, fd))) = cmd.joined.0.iter().enumerate().find(|(_, (joined, _))| *joined == kind as u64) else { continue };
         let slot = plan.slot(Source::Command(fd.as_raw_fd()))?;
-        plan.call(STAGE, index + 2, libc::SYS_setns, &[Arg::Slot(slot), Arg::Value(kind as u64)], format!("join the {} namespace", namespace::names(kind as u64)));
+        plan.call(STAGE, index + 2, libc::SYS_setns, &[Arg::Slot(slot), Arg::Value(kind as u64)], format_args!("join the {} namespace", namespace::names(kind as u64)));
     }
     if cmd.joined.has(Ns::SANDBOX_NS_PID) {
         plan.slot(Source::Host)?;

@@ -137,7 +137,7 @@ impl Cmd {
 impl Ruleset {
     fn check(&self, kind: usize, access: u64) -> Result<()> {
         if access & !all(kind) != 0 {
-            return Err(Error::new(STAGE, self.rules.len(), libc::EINVAL, format!("Landlock rights {access:#x}")));
+            return Err(Error::new(STAGE, self.rules.len(), libc::EINVAL, format_args!("Landlock rights {access:#x}")));
         }
         Ok(())
     }
@@ -253,20 +253,20 @@ pub fn restrict(cmd: &Cmd, plan: &mut Builder) -> Result<()> {
     let attr = plan.numbers(&[fs, net, scope], |number| number.to_ne_bytes().to_vec());
     let handled = [FS, NET, SCOPE].iter().filter(|kind| had[**kind] != 0).map(|kind| names(*kind, had[*kind])).collect::<Vec<_>>().join(", ");
     plan.call(STAGE, itself, libc::SYS_landlock_create_ruleset, &[Arg::Data(attr), Arg::Value(24), Arg::Value(0)],
-        format!("a Landlock ruleset that denies {handled}")).out = ruleset;
+        format_args!("a Landlock ruleset that denies {handled}")).out = ruleset;
     for (index, rule) in asked.rules.iter().enumerate() {
         match rule {
             Rule::Path(path, access) if access & fs != 0 => {
                 let at = plan.string(path);
                 plan.op(STAGE, index, Code::LandlockPath, [at.into(), access & fs, ruleset.into()],
-                    format!("but below {}: {}", quoted(path), names(FS, access & fs)));
+                    format_args!("but below {}: {}", quoted(path), names(FS, access & fs)));
             }
             Rule::Port(port, access) if access & net != 0 => {
                 const LANDLOCK_RULE_NET_PORT: u64 = 2;
                 // struct landlock_net_port_attr
                 let attr = plan.numbers(&[access & net, u64::from(*port)], |number| number.to_ne_bytes().to_vec());
                 let args = [Arg::Slot(ruleset), Arg::Value(LANDLOCK_RULE_NET_PORT), Arg::Data(attr), Arg::Value(0)];
-                plan.call(STAGE, index, libc::SYS_landlock_add_rule, &args, format!("but port {port}: {}", names(NET, access & net)));
+                plan.call(STAGE, index, libc::SYS_landlock_add_rule, &args, format_args!("but port {port}: {}", names(NET, access & net)));
             }
             _ => {}
         }

@@ -110,17 +110,17 @@ impl Mounts {
     }
 }
 
-fn refused(index: usize, errno: i32, what: impl AsRef<str>) -> Error {
+fn refused(index: usize, errno: i32, what: impl std::fmt::Display) -> Error {
     Error::new(Stage::SANDBOX_STAGE_MOUNT, index, errno, what)
 }
 
 /// A path as a caller gives it.
 pub fn path(text: &CStr, index: usize, what: &str) -> Result<CString> {
     if text.is_empty() {
-        return Err(refused(index, libc::ENOENT, format!("{what}: an empty path")));
+        return Err(refused(index, libc::ENOENT, format_args!("{what}: an empty path")));
     }
     if text.count_bytes() > LONGEST_PATH {
-        return Err(refused(index, libc::ENAMETOOLONG, format!("{what}: {} bytes", text.count_bytes())));
+        return Err(refused(index, libc::ENAMETOOLONG, format_args!("{what}: {} bytes", text.count_bytes())));
     }
     Ok(text.to_owned())
 }
@@ -130,7 +130,7 @@ fn target(text: &CStr, index: usize) -> Result<CString> {
     let text = path(text, index, "target")?;
     let parts: Vec<&[u8]> = text.to_bytes().split(|byte| *byte == b'/').filter(|part| !part.is_empty() && *part != b".").collect();
     if parts.contains(&b"..".as_slice()) {
-        return Err(refused(index, libc::EINVAL, format!("target {}: \"..\" in it", quoted(&text))));
+        return Err(refused(index, libc::EINVAL, format_args!("target {}: \"..\" in it", quoted(&text))));
     }
     if parts.is_empty() {
         return Err(refused(index, libc::EINVAL, "target \"/\"").hint("sandbox_cmd_root says what the root is"));
@@ -142,7 +142,7 @@ fn check(index: usize, what: &str, value: u64, allowed: u64) -> Result<()> {
     if value & !allowed == 0 {
         return Ok(());
     }
-    Err(refused(index, libc::EINVAL, format!("{what} {value:#x}")))
+    Err(refused(index, libc::EINVAL, format_args!("{what} {value:#x}")))
 }
 
 impl Cmd {
@@ -178,7 +178,7 @@ impl Cmd {
             Kind::Tmpfs { mode, .. } | Kind::Dir { mode } => check(index, "mode", u64::from(*mode), 0o1777)?,
             Kind::File { mode, .. } => check(index, "mode", u64::from(*mode), 0o777)?,
             Kind::Overlay { lowers, .. } if lowers.is_empty() || lowers.len() >= MOST_LAYERS => {
-                return Err(refused(index, libc::EINVAL, format!("overlay of {} lower directories", lowers.len())));
+                return Err(refused(index, libc::EINVAL, format_args!("overlay of {} lower directories", lowers.len())));
             }
             _ => {}
         }

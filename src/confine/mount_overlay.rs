@@ -16,21 +16,22 @@ fn common<'a>(upper: &'a [u8], work: &'a [u8]) -> (&'a [u8], &'a [u8], &'a [u8])
 }
 
 /// Cells side by side: the lowers, then what holds upper and work.
-pub fn sources(all: &mut Assembly, index: usize, target: &CStr, lowers: &[CString], upper: Option<&(CString, CString)>) -> Vec<Cell> {
+pub fn sources(all: &mut Assembly, index: usize, target: &CStr, lowers: &[CString], upper: Option<&(CString, CString)>, cells: &mut Vec<Cell>) {
     let holder = upper.map(|(upper, work)| match common(upper.to_bytes(), work.to_bytes()).0 {
         b"" => c".".to_owned(),
         shared => CString::new(shared).unwrap_or_default(),
     });
-    let layers: Vec<&CString> = lowers.iter().chain(&holder).collect();
-    let cells: Vec<Cell> = layers.iter().map(|_| all.cell()).collect();
-    for (position, (path, cell)) in layers.iter().zip(&cells).enumerate() {
-        let what = if position < lowers.len() { "layer" } else { "layer: what holds upper and work," };
-        let text = format!("{what} of the overlay on {}: {}", at(target), quoted(path));
-        let path = all.plan.string(path).into();
-        let op = all.plan.op(MOUNT, index, Code::MountOpen, [0; 3], text);
-        op.args = [path, *cell, OPEN_TREE_CLONE | AT_RECURSIVE | libc::O_CLOEXEC as u64, 0, 0, NONE.into()];
+    let first = cells.len();
+    for _ in lowers.iter().chain(&holder) {
+        cells.push(all.cell());
     }
-    cells
+    let own = cells.get(first..).unwrap_or_default();
+    for (position, (path, cell)) in lowers.iter().chain(&holder).zip(own).enumerate() {
+        let what = if position < lowers.len() { "layer" } else { "layer: what holds upper and work," };
+        let offset = all.plan.string(path).into();
+        let op = all.plan.op(MOUNT, index, Code::MountOpen, [0; 3], format_args!("{what} of the overlay on {}: {}", at(target), quoted(path)));
+        op.args = [offset, *cell, OPEN_TREE_CLONE | AT_RECURSIVE | libc::O_CLOEXEC as u64, 0, 0, NONE.into()];
+    }
 }
 
 /// mount(2) parts its options at commas, overlay its paths at colons; a backslash takes the meaning away.
@@ -68,10 +69,10 @@ pub fn mount(all: &mut Assembly, index: usize, target: &CStr, (lowers, upper): (
     let kept = upper.map_or("in memory".to_owned(), |(upper, _)| format!("kept in {}", quoted(upper)));
     let out = all.cell();
     let (tree, first) = (all.tree, sources.first().copied().unwrap_or(0));
-    let op = all.plan.op(MOUNT, index, Code::MountOverlay, [0; 3], format!("overlay of {lowers} lower directories, changes {kept}"));
+    let op = all.plan.op(MOUNT, index, Code::MountOverlay, [0; 3], format_args!("overlay of {lowers} lower directories, changes {kept}"));
     op.args = [tree, names, first, sources.len() as u64, options, out];
     let path = all.plan.string(target).into();
-    all.attach(MOUNT, index, out, path, false, &format!("mount it on {}", at(target)));
+    all.attach(MOUNT, index, out, path, false, format_args!("mount it on {}", at(target)));
 }
 
 #[cfg(test)]

@@ -5,11 +5,12 @@ use crate::confine::{mount_dev, mount_overlay};
 use crate::confine::mount::{Kind, Mount, MountFlag, ProcFlag, Root, Source};
 use crate::confine::identity;
 use crate::confine::namespace::{self, Map, Ns};
-use crate::error::{Result, Stage, quoted};
+use crate::error::{Quoted, Result, Stage, quoted};
 use crate::options::sandbox_left_out;
 use crate::plan::{self, Arg, Builder};
 use sandbox_child::plan::{Code, NONE, kind};
 use std::ffi::CStr;
+use std::fmt::{self, Display, Formatter};
 use std::os::fd::AsRawFd;
 
 pub const MOUNT: Stage = Stage::SANDBOX_STAGE_MOUNT;
@@ -96,18 +97,24 @@ fn attributes(flags: u64) -> (u64, u64) {
 }
 
 /// "read-only, nosuid, nodev"
-fn shown(set: u64) -> String {
-    let names = [(RDONLY, "read-only"), (NOSUID, "nosuid"), (NODEV, "nodev"), (NOEXEC, "noexec"), (0x20_0000, "nosymfollow"), (0x10, "noatime")];
-    let mut named: Vec<&str> = names.iter().filter(|(bit, _)| set & bit != 0).map(|(_, name)| *name).collect();
-    if set & RDONLY == 0 {
-        named.insert(0, "writable");
+struct Shown(u64);
+
+impl Display for Shown {
+    fn fmt(&self, to: &mut Formatter<'_>) -> fmt::Result {
+        let mut comma = "";
+        for (bit, name) in [(RDONLY, "read-only"), (NOSUID, "nosuid"), (NODEV, "nodev"), (NOEXEC, "noexec"), (0x20_0000, "nosymfollow"), (0x10, "noatime")] {
+            let name = if self.0 & bit != 0 { name } else if bit == RDONLY { "writable" } else { continue };
+            to.write_str(comma)?;
+            to.write_str(name)?;
+            comma = ", ";
+        }
+        Ok(())
     }
-    named.join(", ")
 }
 
 /// "\"/usr\"": a target as the caller sees it.
-pub fn at(target: &CStr) -> String {
-    quoted(target).replacen('"', "\"/", 1)
+pub fn at(target: &CStr) -> Quoted<'_> {
+    Quoted { before: "/", text: target }
 }
 
 pub struct Assembly<'a> {
@@ -124,16 +131,22 @@ impl Assembly<'_> {
         let (set, clear) = attributes(root.flags);
         let scratch_cell = self.tree + 4;
         if let Some(directory) = &root.directory {
-            let text = format!("root: the host's {}, {}", quoted(directory), shown(set));
             let path = self.plan.string(directory).into();
-            self.open(ROOT, 0, path, self.tree, root.flags, (set, clear), text);
+            self.open(ROOT, 0, path, self.tree, root.flags, (set, clear), format_args!("root: the host's {}, {}", quoted(directory), Shown(set)));
         }
-        let sources: Vec<Vec<Cell>> = list.iter().enumerate().map(|(index, mount)| self.sources(index, mount)).collect::<Result<_>>()?;
+        let mut sources: Vec<Cell> = Vec::new();
+        let mut counts: Vec<usize> = Vec::new();
+        for (index, mount) in list.iter().enumerate() {
+            let before = sources.len();
+            self.sources(index, mount, &mut sources)?;
+            counts.push(sources.len() - before);
+        }
+        let mut sources = sources.as_slice();
         if is_late(cmd) {
             let first = |maps: Vec<Map>| maps.first().map_or(0, |map| map.inside);
             let [uid, gid] = cmd.identity.ids.unwrap_or_else(|| [first(namespace::uids(cmd)), first(namespace::gids(cmd))]);
-            self.plan.call(ROOT, 0, libc::SYS_setfsgid, &[Arg::Value(gid.into())], format!("files are made as group {gid}"));
-            self.plan.call(ROOT, 0, libc::SYS_setfsuid, &[Arg::Value(uid.into())], format!("files are made as user {uid}"));
+            self.plan.call(ROOT, 0, libc::SYS_setfsgid, &[Arg::Value(gid.into())], format_args!("files are made as group {gid}"));
+            self.plan.call(ROOT, 0, libc::SYS_setfsuid, &[Arg::Value(uid.into())], format_args!("files are made as user {uid}"));
         }
         if list.iter().any(|mount| matches!(mount.kind, Kind::File { .. } | Kind::Mask | Kind::Overlay { .. })) {
             self.filesystem(ROOT, 0, &["tmpfs", "mode", "0700"], scratch_cell, NOSUID | NODEV, false, "a tmpfs out of reach, for files, masks and overlays");
@@ -141,14 +154,16 @@ impl Assembly<'_> {
         }
         if root.directory.is_none() {
             let writable = set & !RDONLY;
-            self.filesystem(ROOT, 0, &["tmpfs", "mode", "0755"], self.tree, writable, true, &format!("root: a new tmpfs, {}", shown(writable)));
+            self.filesystem(ROOT, 0, &["tmpfs", "mode", "0755"], self.tree, writable, true, format_args!("root: a new tmpfs, {}", Shown(writable)));
             if set & RDONLY != 0 {
                 self.seals.push((ROOT, 0, self.tree, "the root becomes read-only".to_owned()));
             }
         }
         self.attach(ROOT, 0, self.tree, 0, true, "the new root, over the host's");
-        for (index, (mount, sources)) in list.iter().zip(&sources).enumerate() {
-            self.one(index, mount, sources, cmd)?;
+        for (index, (mount, count)) in list.iter().zip(counts).enumerate() {
+            let (own, rest) = sources.split_at_checked(count).unwrap_or_default();
+            self.one(index, mount, own, cmd);
+            sources = rest;
         }
         for (stage, index, cell, text) in std::mem::take(&mut self.seals) {
             self.plan.op(stage, index, Code::MountSeal, [cell, RDONLY, u64::from(cell != self.tree)], text);
@@ -162,7 +177,7 @@ impl Assembly<'_> {
     }
 
     /// A copy of a part of the host's tree; the caller says which by the op's first argument.
-    pub fn open(&mut self, stage: Stage, index: usize, path: u64, cell: Cell, flags: u64, (set, clear): (u64, u64), text: String) {
+    pub fn open(&mut self, stage: Stage, index: usize, path: u64, cell: Cell, flags: u64, (set, clear): (u64, u64), text: impl Display) {
         let mut open = OPEN_TREE_CLONE | libc::O_CLOEXEC as u64;
         if !has(flags, MountFlag::SANDBOX_MOUNT_NON_RECURSIVE) {
             open |= AT_RECURSIVE;
@@ -173,7 +188,7 @@ impl Assembly<'_> {
     }
 
     /// `strings`: the type, then keys and values.
-    pub fn filesystem(&mut self, stage: Stage, index: usize, strings: &[&str], cell: Cell, set: u64, is_memory: bool, text: &str) {
+    pub fn filesystem(&mut self, stage: Stage, index: usize, strings: &[&str], cell: Cell, set: u64, is_memory: bool, text: impl Display) {
         let mut bytes = Vec::new();
         for string in strings {
             bytes.extend_from_slice(string.as_bytes());
@@ -186,21 +201,21 @@ impl Assembly<'_> {
     }
 
     /// `target` 0: over the host's root.
-    pub fn attach(&mut self, stage: Stage, index: usize, cell: Cell, target: u64, keeps: bool, text: &str) {
+    pub fn attach(&mut self, stage: Stage, index: usize, cell: Cell, target: u64, keeps: bool, text: impl Display) {
         let op = self.plan.op(stage, index, Code::MountAttach, [self.tree, cell, target], text);
         op.args = [self.tree, cell, target, keeps.into(), 0, 0];
     }
 
     /// A filesystem that is made and mounted at once.
-    pub fn mounted(&mut self, index: usize, target: &CStr, strings: &[&str], set: u64, is_memory: bool, text: &str) {
+    pub fn mounted(&mut self, index: usize, target: &CStr, strings: &[&str], set: u64, is_memory: bool, text: impl Display) {
         let cell = self.cell();
-        self.filesystem(MOUNT, index, strings, cell, set, is_memory, &format!("{text}, {}", shown(set)));
+        self.filesystem(MOUNT, index, strings, cell, set, is_memory, format_args!("{text}, {}", Shown(set)));
         let path = self.plan.string(target).into();
-        self.attach(MOUNT, index, cell, path, false, &format!("mount it on {}", at(target)));
+        self.attach(MOUNT, index, cell, path, false, format_args!("mount it on {}", at(target)));
     }
 
     /// What a mount needs of the host's tree, opened while that is there.
-    fn sources(&mut self, index: usize, mount: &Mount) -> Result<Vec<Cell>> {
+    fn sources(&mut self, index: usize, mount: &Mount, cells: &mut Vec<Cell>) -> Result<()> {
         match &mount.kind {
             Kind::Bind { source, flags } => {
                 let cell = self.cell();
@@ -208,38 +223,39 @@ impl Assembly<'_> {
                 let optional = if has(*flags, MountFlag::SANDBOX_MOUNT_OPTIONAL) { ", if it is there" } else { "" };
                 match source {
                     Source::Path(path) => {
-                        let text = format!("what to bind on {}: {}, {}{optional}", at(&mount.target), quoted(path), shown(set));
-                        let path = self.plan.string(path).into();
-                        self.open(MOUNT, index, path, cell, *flags, (set, clear), text);
+                        let at_path = self.plan.string(path).into();
+                        self.open(MOUNT, index, at_path, cell, *flags, (set, clear),
+                            format_args!("what to bind on {}: {}, {}{optional}", at(&mount.target), quoted(path), Shown(set)));
                     }
                     Source::Fd(fd) => {
                         let slot = self.plan.slot(plan::Source::Command(fd.as_raw_fd()))?;
-                        let text = format!("what to bind on {}: the caller's fd, {}{optional}", at(&mount.target), shown(set));
-                        self.open(MOUNT, index, slot.into(), cell, *flags, (set, clear), text);
+                        self.open(MOUNT, index, slot.into(), cell, *flags, (set, clear),
+                            format_args!("what to bind on {}: the caller's fd, {}{optional}", at(&mount.target), Shown(set)));
                         self.plan.set_kinds([kind::SLOT, 0, 0, 0, 0, 0]);
                     }
                 }
-                Ok(vec![cell])
+                cells.push(cell);
             }
-            Kind::Dev => mount_dev::NODES.iter().map(|node| {
+            Kind::Dev => for node in mount_dev::NODES {
                 let cell = self.cell();
-                let text = format!("what to bind on {}: the host's /dev/{node}", at(&mount.target));
                 let path = self.plan.data(format!("/dev/{node}\0").as_bytes()).into();
-                self.open(MOUNT, index, path, cell, 0, (RDONLY | NOSUID | NOEXEC, 0), text);
-                Ok(cell)
-            }).collect(),
-            Kind::Overlay { lowers, upper } => Ok(mount_overlay::sources(self, index, &mount.target, lowers, upper.as_ref())),
-            _ => Ok(Vec::new()),
+                self.open(MOUNT, index, path, cell, 0, (RDONLY | NOSUID | NOEXEC, 0),
+                    format_args!("what to bind on {}: the host's /dev/{node}", at(&mount.target)));
+                cells.push(cell);
+            },
+            Kind::Overlay { lowers, upper } => mount_overlay::sources(self, index, &mount.target, lowers, upper.as_ref(), cells),
+            _ => {}
         }
+        Ok(())
     }
 
-    fn one(&mut self, index: usize, mount: &Mount, sources: &[Cell], cmd: &Cmd) -> Result<()> {
+    fn one(&mut self, index: usize, mount: &Mount, sources: &[Cell], cmd: &Cmd) {
         let target = &mount.target;
         match &mount.kind {
             Kind::Bind { .. } => {
                 let path = self.plan.string(target).into();
                 for cell in sources {
-                    self.attach(MOUNT, index, *cell, path, false, &format!("bind on {}", at(target)));
+                    self.attach(MOUNT, index, *cell, path, false, format_args!("bind on {}", at(target)));
                 }
             }
             Kind::Tmpfs { bytes, mode } => {
@@ -275,25 +291,23 @@ impl Assembly<'_> {
                 let name = self.plan.data(format!("file{index}\0").as_bytes());
                 let content = self.plan.data(data).into();
                 let rest = u64::from(*mode) | u64::from(name) << 32;
-                let text = format!("file {} of {} bytes, mode {mode:o}", at(target), data.len());
-                self.make(index, 0, target, (content, data.len() as u64), rest, text);
+                self.make(index, 0, target, (content, data.len() as u64), rest,
+                    format_args!("file {} of {} bytes, mode {mode:o}", at(target), data.len()));
             }
-            Kind::Dir { mode } => self.make(index, 1, target, (0, 0), (*mode).into(), format!("directory {}, mode {mode:o}", at(target))),
+            Kind::Dir { mode } => self.make(index, 1, target, (0, 0), (*mode).into(), format_args!("directory {}, mode {mode:o}", at(target))),
             Kind::Symlink { text } => {
-                let what = format!("symlink {} to {}", at(target), quoted(text));
                 let content = self.plan.string(text).into();
-                self.make(index, 2, target, (content, 0), 0, what);
+                self.make(index, 2, target, (content, 0), 0, format_args!("symlink {} to {}", at(target), quoted(text)));
             }
             Kind::Mask => {
                 let path = self.plan.string(target).into();
                 let left_out = sandbox_left_out::SANDBOX_LEFT_OUT_MASK.bit().into();
-                self.plan.op(MOUNT, index, Code::MountMask, [self.tree, path, left_out], format!("mask {} with something empty", at(target)));
+                self.plan.op(MOUNT, index, Code::MountMask, [self.tree, path, left_out], format_args!("mask {} with something empty", at(target)));
             }
         }
-        Ok(())
     }
 
-    pub fn make(&mut self, index: usize, what: u64, target: &CStr, (data, length): (u64, u64), rest: u64, text: String) {
+    pub fn make(&mut self, index: usize, what: u64, target: &CStr, (data, length): (u64, u64), rest: u64, text: impl Display) {
         let path = self.plan.string(target).into();
         let op = self.plan.op(MOUNT, index, Code::MountMake, [0; 3], text);
         op.args = [self.tree, what, path, data, length, rest];

@@ -49,7 +49,7 @@ const TIME: Stage = Stage::SANDBOX_STAGE_CLONE;
 impl Cmd {
     pub fn time_offset(&mut self, clock: u32, seconds: i64, nanoseconds: u32) -> Result<()> {
         if !matches!(clock, 1 | 7) || nanoseconds > 999_999_999 {
-            return Err(Error::new(TIME, 1, libc::EINVAL, format!("offset of {seconds} s, {nanoseconds} ns of clock {clock}"))
+            return Err(Error::new(TIME, 1, libc::EINVAL, format_args!("offset of {seconds} s, {nanoseconds} ns of clock {clock}"))
                 .hint("CLOCK_MONOTONIC and CLOCK_BOOTTIME have one"));
         }
         self.time_offsets.retain(|(other, ..)| *other != clock);
@@ -71,7 +71,7 @@ pub fn clone_flags(cmd: &Cmd) -> u64 {
 pub fn check(namespaces: u64) -> Result<u64> {
     let known = ALL.iter().fold(0, |all, ns| all | *ns as u64);
     if namespaces & !known != 0 {
-        return Err(Error::setup(libc::EINVAL, format!("namespaces {namespaces:#x}")));
+        return Err(Error::setup(libc::EINVAL, format_args!("namespaces {namespaces:#x}")));
     }
     Ok(namespaces)
 }
@@ -131,9 +131,9 @@ fn write_file(plan: &mut Builder, stage: Stage, path: &CStr, text: &str) -> Resu
     let data = plan.data(text.as_bytes());
     let slot = plan.slot(Source::Op)?;
     let args = [(libc::AT_FDCWD as i64).into(), Arg::Data(at), Arg::Value((libc::O_WRONLY | libc::O_CLOEXEC) as u64)];
-    plan.call(stage, 1, libc::SYS_openat, &args, format!("open {}", quoted(path))).out = slot;
+    plan.call(stage, 1, libc::SYS_openat, &args, format_args!("open {}", quoted(path))).out = slot;
     let args = [Arg::Slot(slot), Arg::Data(data), Arg::Value(text.len() as u64)];
-    plan.call(stage, 1, libc::SYS_write, &args, format!("write {:?} to {}", text.trim_end(), quoted(path)));
+    plan.call(stage, 1, libc::SYS_write, &args, format_args!("write {:?} to {}", text.trim_end(), quoted(path)));
     plan.call(stage, 1, libc::SYS_close, &[Arg::Slot(slot)], "close it");
     plan.op(stage, 1, Code::Forget, [slot.into(), 0, 0], "forget it");
     Ok(())

@@ -28,7 +28,7 @@ pub fn write(cmd: &Cmd, plan: &mut Builder) -> Result<()> {
         let score = score.cast_signed().to_string();
         let text = plan.data(score.as_bytes());
         plan.call(Stage::SANDBOX_STAGE_PROCESS, 0, libc::SYS_write, &[Arg::Slot(slot), Arg::Data(text), Arg::Value(score.len() as u64)],
-            format!("oom_score_adj {score}"));
+            format_args!("oom_score_adj {score}"));
         plan.call(Stage::SANDBOX_STAGE_PROCESS, 0, libc::SYS_close, &[Arg::Slot(slot)], "close it");
         plan.op(Stage::SANDBOX_STAGE_PROCESS, 0, sandbox_child::plan::Code::Forget, [slot.into(), 0, 0], "forget it");
     }

@@ -22,7 +22,7 @@ pub struct Capabilities {
 impl Cmd {
     pub fn caps(&mut self, keep: u64, ambient: u64) -> Result<()> {
         if ambient & !keep != 0 {
-            return Err(Error::new(STAGE, 0, libc::EINVAL, format!("ambient capabilities {:#x} that are not kept", ambient & !keep)));
+            return Err(Error::new(STAGE, 0, libc::EINVAL, format_args!("ambient capabilities {:#x} that are not kept", ambient & !keep)));
         }
         self.capabilities = Capabilities { keep, ambient };
         Ok(())
@@ -54,7 +54,7 @@ pub fn bound(cmd: &Cmd, plan: &mut Builder) -> Result<()> {
     let Capabilities { keep, .. } = cmd.capabilities;
     if keep != u64::MAX {
         for capability in (0..64).filter(|bit| keep >> bit & 1 == 1) {
-            plan.op(STAGE, capability, Code::HoldCapability, [capability as u64, 0, 0], format!("keep {}", name(capability)));
+            plan.op(STAGE, capability, Code::HoldCapability, [capability as u64, 0, 0], format_args!("keep {}", name(capability)));
         }
         let what = format!("capability bounding set: {}", shown(keep));
         plan.op(STAGE, 0, Code::Bound, [keep, has_no_new_privs(cmd).into(), 0], what);
@@ -77,11 +77,11 @@ pub fn drop(cmd: &Cmd, plan: &mut Builder) -> Result<()> {
     let until_bits = if bits.is_some() { CAP_SETPCAP } else { 0 };
     plan.op(STAGE, 0, Code::KeepCapabilities, [keep, longer | until_bits, 0], text.as_str());
     if keep != 0 {
-        plan.op(STAGE, 0, Code::Ambient, [ambient, 0, 0], format!("ambient capabilities: {}", shown(ambient)));
+        plan.op(STAGE, 0, Code::Ambient, [ambient, 0, 0], format_args!("ambient capabilities: {}", shown(ambient)));
     }
     // After the ambient set, which they may close.
     if let Some(bits) = bits {
-        plan.call(STAGE, 0, libc::SYS_prctl, &[Arg::Value(libc::PR_SET_SECUREBITS as u64), Arg::Value(bits)], format!("securebits {bits:#x}"));
+        plan.call(STAGE, 0, libc::SYS_prctl, &[Arg::Value(libc::PR_SET_SECUREBITS as u64), Arg::Value(bits)], format_args!("securebits {bits:#x}"));
         plan.op(STAGE, 0, Code::KeepCapabilities, [keep, longer, 0], text);
     }
     if has_no_new_privs(cmd) {

@@ -15,16 +15,16 @@ const ADDR_NO_RANDOMIZE: u64 = 0x004_0000;
 pub fn set(cmd: &Cmd, plan: &mut Builder) -> Result<()> {
     let options = &cmd.options;
     if let Some(mask) = options.get(Opt::SANDBOX_OPT_UMASK) {
-        plan.call(STAGE, 3, libc::SYS_umask, &[Arg::Value(mask)], format!("umask {mask:03o}"));
+        plan.call(STAGE, 3, libc::SYS_umask, &[Arg::Value(mask)], format_args!("umask {mask:03o}"));
     }
     if let Some(nice) = options.get(Opt::SANDBOX_OPT_NICE) {
         let args = [Arg::Value(libc::PRIO_PROCESS as u64), Arg::Value(0), Arg::Value(nice)];
-        plan.call(STAGE, 4, libc::SYS_setpriority, &args, format!("nice value {}", nice.cast_signed()));
+        plan.call(STAGE, 4, libc::SYS_setpriority, &args, format_args!("nice value {}", nice.cast_signed()));
     }
     if let Some(cpus) = &cmd.cpus {
         let mask = plan.numbers(cpus, |word| word.to_ne_bytes().to_vec());
         let args = [Arg::Value(0), Arg::Value(cpus.len() as u64 * 8), Arg::Data(mask)];
-        plan.call(STAGE, 5, libc::SYS_sched_setaffinity, &args, format!("CPUs {}", numbers_of(cpus)));
+        plan.call(STAGE, 5, libc::SYS_sched_setaffinity, &args, format_args!("CPUs {}", numbers_of(cpus)));
     }
     if options.is_on(Opt::SANDBOX_OPT_NO_RANDOMIZE) {
         plan.op(STAGE, 6, Code::AddPersonality, [ADDR_NO_RANDOMIZE, 0, 0], "no address space randomisation");

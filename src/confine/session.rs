@@ -45,7 +45,7 @@ pub fn start(cmd: &Cmd, plan: &mut Builder) -> Result<()> {
 pub fn terminal(cmd: &Cmd, plan: &mut Builder) -> Result<()> {
     if let Some(fd) = terminal_at(cmd) {
         plan.call(STAGE, 2, libc::SYS_ioctl, &[Arg::Value(fd as u64), Arg::Value(libc::TIOCSCTTY as u64), Arg::Value(0)],
-            format!("fd {fd} becomes the controlling terminal"));
+            format_args!("fd {fd} becomes the controlling terminal"));
     }
     Ok(())
 }

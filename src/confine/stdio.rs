@@ -27,7 +27,7 @@ pub fn place(cmd: &Cmd, plan: &mut Builder) -> Result<()> {
             Stdio::Fd(_) => "the caller's fd",
             Stdio::Pty => "a pseudoterminal",
         };
-        plan.op(Stage::SANDBOX_STAGE_STDIO, target, Code::Place, [slot.into(), target as u64, 0], format!("fd {target}: {from}"));
+        plan.op(Stage::SANDBOX_STAGE_STDIO, target, Code::Place, [slot.into(), target as u64, 0], format_args!("fd {target}: {from}"));
     }
     Ok(())
 }

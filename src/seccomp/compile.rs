@@ -14,7 +14,7 @@ use std::fs::File;
 use std::io::{Read, Seek};
 use std::os::fd::AsFd;
 
-fn bad(errno: i32, what: impl AsRef<str>) -> Error {
+fn bad(errno: i32, what: impl std::fmt::Display) -> Error {
     Error::new(Stage::SANDBOX_STAGE_SECCOMP, 0, errno, what)
 }
 

@@ -97,7 +97,7 @@ pub struct Filter {
     program: OnceLock<Arc<Program>>,
 }
 
-fn bad(errno: i32, what: impl AsRef<str>) -> Error {
+fn bad(errno: i32, what: impl std::fmt::Display) -> Error {
     Error::new(Stage::SANDBOX_STAGE_SECCOMP, 0, errno, what)
 }
 
