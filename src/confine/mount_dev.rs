@@ -22,19 +22,19 @@ pub fn mount(all: &mut Assembly, index: usize, target: &CStr, nodes: &[Cell]) {
     };
     let place = all.plan.string(target).into();
     let device = all.cell();
-    all.filesystem(MOUNT, index, &["tmpfs", "mode", "0755", "size", "65536"], device, NOSUID | NODEV | NOEXEC, true, "a tmpfs for devices, nosuid, nodev, noexec");
-    all.attach(MOUNT, index, device, place, true, format_args!("mount it on {}", at(target)));
+    all.filesystem(MOUNT, index, &["tmpfs", "mode", "0755", "size", "65536"], device, NOSUID | NODEV | NOEXEC, true, &"a tmpfs for devices, nosuid, nodev, noexec");
+    all.attach(MOUNT, index, device, place, true, &format_args!("mount it on {}", at(target)));
     for (node, cell) in NODES.iter().zip(nodes) {
         let target = below(node);
         let path = all.plan.string(&target).into();
-        all.attach(MOUNT, index, *cell, path, false, format_args!("bind on {}", at(&target)));
+        all.attach(MOUNT, index, *cell, path, false, &format_args!("bind on {}", at(&target)));
     }
-    all.mounted(index, &below("pts"), &["devpts", "ptmxmode", "0666", "mode", "0620"], NOSUID | NOEXEC, false, "devpts");
-    all.mounted(index, &below("shm"), &["tmpfs", "mode", "1777"], NOSUID | NODEV, true, "tmpfs, mode 1777");
+    all.mounted(index, &below("pts"), &["devpts", "ptmxmode", "0666", "mode", "0620"], NOSUID | NOEXEC, false, &"devpts");
+    all.mounted(index, &below("shm"), &["tmpfs", "mode", "1777"], NOSUID | NODEV, true, &"tmpfs, mode 1777");
     for (text, name) in LINKS {
         let content = all.plan.string(text).into();
         let target = below(name);
-        all.make(index, 2, &target, (content, 0), 0, format_args!("symlink {} to {}", at(&target), crate::error::quoted(text)));
+        all.make(index, 2, &target, (content, 0), 0, &format_args!("symlink {} to {}", at(&target), crate::error::quoted(text)));
     }
     all.seals.push((MOUNT, index, device, format!("{} becomes read-only", at(target))));
 }

@@ -72,7 +72,7 @@ pub fn mount(all: &mut Assembly, index: usize, target: &CStr, (lowers, upper): (
     let op = all.plan.op(MOUNT, index, Code::MountOverlay, [0; 3], format_args!("overlay of {lowers} lower directories, changes {kept}"));
     op.args = [tree, names, first, sources.len() as u64, options, out];
     let path = all.plan.string(target).into();
-    all.attach(MOUNT, index, out, path, false, format_args!("mount it on {}", at(target)));
+    all.attach(MOUNT, index, out, path, false, &format_args!("mount it on {}", at(target)));
 }
 
 #[cfg(test)]

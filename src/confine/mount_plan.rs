@@ -132,7 +132,7 @@ impl Assembly<'_> {
         let scratch_cell = self.tree + 4;
         if let Some(directory) = &root.directory {
             let path = self.plan.string(directory).into();
-            self.open(ROOT, 0, path, self.tree, root.flags, (set, clear), format_args!("root: the host's {}, {}", quoted(directory), Shown(set)));
+            self.open(ROOT, 0, path, self.tree, root.flags, (set, clear), &format_args!("root: the host's {}, {}", quoted(directory), Shown(set)));
         }
         let mut sources: Vec<Cell> = Vec::new();
         let mut counts: Vec<usize> = Vec::new();
@@ -149,17 +149,17 @@ impl Assembly<'_> {
             self.plan.call(ROOT, 0, libc::SYS_setfsuid, &[Arg::Value(uid.into())], format_args!("files are made as user {uid}"));
         }
         if list.iter().any(|mount| matches!(mount.kind, Kind::File { .. } | Kind::Mask | Kind::Overlay { .. })) {
-            self.filesystem(ROOT, 0, &["tmpfs", "mode", "0700"], scratch_cell, NOSUID | NODEV, false, "a tmpfs out of reach, for files, masks and overlays");
-            self.attach(ROOT, 0, scratch_cell, 0, true, "over the host's root");
+            self.filesystem(ROOT, 0, &["tmpfs", "mode", "0700"], scratch_cell, NOSUID | NODEV, false, &"a tmpfs out of reach, for files, masks and overlays");
+            self.attach(ROOT, 0, scratch_cell, 0, true, &"over the host's root");
         }
         if root.directory.is_none() {
             let writable = set & !RDONLY;
-            self.filesystem(ROOT, 0, &["tmpfs", "mode", "0755"], self.tree, writable, true, format_args!("root: a new tmpfs, {}", Shown(writable)));
+            self.filesystem(ROOT, 0, &["tmpfs", "mode", "0755"], self.tree, writable, true, &format_args!("root: a new tmpfs, {}", Shown(writable)));
             if set & RDONLY != 0 {
                 self.seals.push((ROOT, 0, self.tree, "the root becomes read-only".to_owned()));
             }
         }
-        self.attach(ROOT, 0, self.tree, 0, true, "the new root, over the host's");
+        self.attach(ROOT, 0, self.tree, 0, true, &"the new root, over the host's");
         for (index, (mount, count)) in list.iter().zip(counts).enumerate() {
             let (own, rest) = sources.split_at_checked(count).unwrap_or_default();
             self.one(index, mount, own, cmd);
@@ -177,7 +177,7 @@ impl Assembly<'_> {
     }
 
     /// A copy of a part of the host's tree; the caller says which by the op's first argument.
-    pub fn open(&mut self, stage: Stage, index: usize, path: u64, cell: Cell, flags: u64, (set, clear): (u64, u64), text: impl Display) {
+    pub fn open(&mut self, stage: Stage, index: usize, path: u64, cell: Cell, flags: u64, (set, clear): (u64, u64), text: &dyn Display) {
         let mut open = OPEN_TREE_CLONE | libc::O_CLOEXEC as u64;
         if !has(flags, MountFlag::SANDBOX_MOUNT_NON_RECURSIVE) {
             open |= AT_RECURSIVE;
@@ -188,7 +188,7 @@ impl Assembly<'_> {
     }
 
     /// `strings`: the type, then keys and values.
-    pub fn filesystem(&mut self, stage: Stage, index: usize, strings: &[&str], cell: Cell, set: u64, is_memory: bool, text: impl Display) {
+    pub fn filesystem(&mut self, stage: Stage, index: usize, strings: &[&str], cell: Cell, set: u64, is_memory: bool, text: &dyn Display) {
         let mut bytes = Vec::new();
         for string in strings {
             bytes.extend_from_slice(string.as_bytes());
@@ -201,17 +201,17 @@ impl Assembly<'_> {
     }
 
     /// `target` 0: over the host's root.
-    pub fn attach(&mut self, stage: Stage, index: usize, cell: Cell, target: u64, keeps: bool, text: impl Display) {
+    pub fn attach(&mut self, stage: Stage, index: usize, cell: Cell, target: u64, keeps: bool, text: &dyn Display) {
         let op = self.plan.op(stage, index, Code::MountAttach, [self.tree, cell, target], text);
         op.args = [self.tree, cell, target, keeps.into(), 0, 0];
     }
 
     /// A filesystem that is made and mounted at once.
-    pub fn mounted(&mut self, index: usize, target: &CStr, strings: &[&str], set: u64, is_memory: bool, text: impl Display) {
+    pub fn mounted(&mut self, index: usize, target: &CStr, strings: &[&str], set: u64, is_memory: bool, text: &dyn Display) {
         let cell = self.cell();
-        self.filesystem(MOUNT, index, strings, cell, set, is_memory, format_args!("{text}, {}", Shown(set)));
+        self.filesystem(MOUNT, index, strings, cell, set, is_memory, &format_args!("{text}, {}", Shown(set)));
         let path = self.plan.string(target).into();
-        self.attach(MOUNT, index, cell, path, false, format_args!("mount it on {}", at(target)));
+        self.attach(MOUNT, index, cell, path, false, &format_args!("mount it on {}", at(target)));
     }
 
     /// What a mount needs of the host's tree, opened while that is there.
@@ -225,12 +225,12 @@ impl Assembly<'_> {
                     Source::Path(path) => {
                         let at_path = self.plan.string(path).into();
                         self.open(MOUNT, index, at_path, cell, *flags, (set, clear),
-                            format_args!("what to bind on {}: {}, {}{optional}", at(&mount.target), quoted(path), Shown(set)));
+                            &format_args!("what to bind on {}: {}, {}{optional}", at(&mount.target), quoted(path), Shown(set)));
                     }
                     Source::Fd(fd) => {
                         let slot = self.plan.slot(plan::Source::Command(fd.as_raw_fd()))?;
                         self.open(MOUNT, index, slot.into(), cell, *flags, (set, clear),
-                            format_args!("what to bind on {}: the caller's fd, {}{optional}", at(&mount.target), Shown(set)));
+                            &format_args!("what to bind on {}: the caller's fd, {}{optional}", at(&mount.target), Shown(set)));
                         self.plan.set_kinds([kind::SLOT, 0, 0, 0, 0, 0]);
                     }
                 }
@@ -240,7 +240,7 @@ impl Assembly<'_> {
                 let cell = self.cell();
                 let path = self.plan.data(format!("/dev/{node}\0").as_bytes()).into();
                 self.open(MOUNT, index, path, cell, 0, (RDONLY | NOSUID | NOEXEC, 0),
-                    format_args!("what to bind on {}: the host's /dev/{node}", at(&mount.target)));
+                    &format_args!("what to bind on {}: the host's /dev/{node}", at(&mount.target)));
                 cells.push(cell);
             },
             Kind::Overlay { lowers, upper } => mount_overlay::sources(self, index, &mount.target, lowers, upper.as_ref(), cells),
@@ -255,7 +255,7 @@ impl Assembly<'_> {
             Kind::Bind { .. } => {
                 let path = self.plan.string(target).into();
                 for cell in sources {
-                    self.attach(MOUNT, index, *cell, path, false, format_args!("bind on {}", at(target)));
+                    self.attach(MOUNT, index, *cell, path, false, &format_args!("bind on {}", at(target)));
                 }
             }
             Kind::Tmpfs { bytes, mode } => {
@@ -280,7 +280,7 @@ impl Assembly<'_> {
                 self.mounted(index, target, &strings, set, false, &strings.join(" "));
             }
             Kind::Mqueue => {
-                self.mounted(index, target, &["mqueue"], NOSUID | NODEV | NOEXEC, false, "mqueue");
+                self.mounted(index, target, &["mqueue"], NOSUID | NODEV | NOEXEC, false, &"mqueue");
             }
             Kind::Dev => mount_dev::mount(self, index, target, sources),
             Kind::Overlay { lowers, upper } => {
@@ -292,12 +292,12 @@ impl Assembly<'_> {
                 let content = self.plan.data(data).into();
                 let rest = u64::from(*mode) | u64::from(name) << 32;
                 self.make(index, 0, target, (content, data.len() as u64), rest,
-                    format_args!("file {} of {} bytes, mode {mode:o}", at(target), data.len()));
+                    &format_args!("file {} of {} bytes, mode {mode:o}", at(target), data.len()));
             }
-            Kind::Dir { mode } => self.make(index, 1, target, (0, 0), (*mode).into(), format_args!("directory {}, mode {mode:o}", at(target))),
+            Kind::Dir { mode } => self.make(index, 1, target, (0, 0), (*mode).into(), &format_args!("directory {}, mode {mode:o}", at(target))),
             Kind::Symlink { text } => {
                 let content = self.plan.string(text).into();
-                self.make(index, 2, target, (content, 0), 0, format_args!("symlink {} to {}", at(target), quoted(text)));
+                self.make(index, 2, target, (content, 0), 0, &format_args!("symlink {} to {}", at(target), quoted(text)));
             }
             Kind::Mask => {
                 let path = self.plan.string(target).into();
@@ -307,7 +307,7 @@ impl Assembly<'_> {
         }
     }
 
-    pub fn make(&mut self, index: usize, what: u64, target: &CStr, (data, length): (u64, u64), rest: u64, text: impl Display) {
+    pub fn make(&mut self, index: usize, what: u64, target: &CStr, (data, length): (u64, u64), rest: u64, text: &dyn Display) {
         let path = self.plan.string(target).into();
         let op = self.plan.op(MOUNT, index, Code::MountMake, [0; 3], text);
         op.args = [self.tree, what, path, data, length, rest];
