@@ -199,7 +199,7 @@ impl Wish {
     }
 
     fn process(&mut self) -> &mut Self {
-        self.set(SANDBOX_OPT_UMASK, 0o27).set(SANDBOX_OPT_NICE, 5).set(SANDBOX_OPT_CPU_AFFINITY, first_cpu());
+        self.set(SANDBOX_OPT_UMASK, 0o27).set(SANDBOX_OPT_NICE, niceness()).set(SANDBOX_OPT_CPU_AFFINITY, first_cpu());
         self.on(&[SANDBOX_OPT_NO_RANDOMIZE, SANDBOX_OPT_NEW_KEYRING, SANDBOX_OPT_ALLOW_NO_KEYRING]);
         self.set(SANDBOX_OPT_SPECULATION, 3).on(&[SANDBOX_OPT_ALLOW_NO_SPECULATION])
     }
@@ -501,6 +501,12 @@ pub fn wishes<'a>(program: &'a str, args: &'a [&'a str]) -> impl Iterator<Item =
 pub fn is_root() -> bool {
     // SAFETY: no pointers.
     unsafe { libc::geteuid() == 0 }
+}
+
+/// Nicer than this process is: an ordinary user may go no other way.
+fn niceness() -> i64 {
+    // SAFETY: no pointers.
+    i64::from(unsafe { libc::getpriority(libc::PRIO_PROCESS, 0) }.clamp(4, 18)) + 1
 }
 
 fn first_cpu() -> i64 {
