@@ -47,6 +47,7 @@ struct counts {
 struct start {
     const char *key, *title;
     unsigned flags;
+    int (*prepare)(struct start *start); /* what is done ahead of it, by nobody's clock; NULL: nothing */
     int (*once)(struct start *start); /* start to reaped: 0 or -errno */
     int (*ask)(sandbox_cmd *cmd);     /* what is asked of the command, where `once` is the library's */
     const char *floor;                /* key of the start that does the same in bare C; NULL: none */
@@ -54,6 +55,7 @@ struct start {
     enum filters filters;
 
     sandbox_cmd *cmd;
+    sandbox_pool *pool;
     char skipped[200]; /* why it can't run here; empty: it can */
     struct times times[SIZES];
     struct counts counts;
@@ -119,6 +121,8 @@ int bare_clone_confined(struct start *start);
 int bare_clone_filtered(struct start *start);
 int bare_container(struct start *start);
 int bare_container_more(struct start *start);
+int bare_pool_fill(struct start *start);
+int bare_pool_run(struct start *start);
 int ask_container(sandbox_cmd *cmd);
 int ask_container_more(sandbox_cmd *cmd);
 int ask_container_landlock(sandbox_cmd *cmd);

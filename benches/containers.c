@@ -29,13 +29,17 @@ extern char **environ;
 
 /* ---- bare C: a stick to measure with, no model */
 
-enum { GONE, RUNNING, AT_GATE };
+enum { GONE, RUNNING, AT_GATE, HELD };
+enum { NOTHING, MAPPED, ASKED };
 enum { STACK = 64 << 10 };
 
 static struct {
     _Atomic uint32_t phase, answer;
     _Atomic int failed;
     const struct filter_stack *filters;
+    bool is_held; /* before its exec, until it is asked for */
+    pid_t pid;
+    int pidfd;
     char *stack, uids[64], gids[64];
 } meeting;
 
@@ -89,12 +93,16 @@ static int finish_root(void) {
 static int contained(void *unused) {
     (void)unused;
     set(&meeting.phase, AT_GATE);
-    wait_while(&meeting.answer, 0);
+    wait_while(&meeting.answer, NOTHING);
     int fd = open(program, O_PATH | O_CLOEXEC);
     bool failed = fd < 0 || build_root() || bind_program(fd) || finish_root();
     syscall(SYS_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     for (int i = 0; i < meeting.filters->count && !failed; i++) {
         failed = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &meeting.filters->programs[i]) != 0;
+    }
+    if (!failed && meeting.is_held) {
+        set(&meeting.phase, HELD);
+        wait_while(&meeting.answer, MAPPED);
     }
     if (!failed) {
         execve(program, program_argv, environ);
@@ -115,19 +123,20 @@ static int put(pid_t pid, const char *file, const char *text) {
     return result;
 }
 
-static int contain(unsigned long namespaces, enum filters filters) {
-    int pidfd = -1, status = 0;
+/* From the clone to where the child can go on: its set-up, once its ids are mapped. */
+static int begin(unsigned long namespaces, enum filters filters, bool is_held) {
     if (!meeting.stack) {
         meeting.stack = mmap(NULL, STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
         snprintf(meeting.uids, sizeof meeting.uids, "0 %u 1\n", geteuid());
         snprintf(meeting.gids, sizeof meeting.gids, "0 %u 1\n", getegid());
     }
     meeting.phase = RUNNING;
-    meeting.answer = 0;
+    meeting.answer = NOTHING;
     meeting.failed = 0;
     meeting.filters = stack_of(filters);
-    pid_t pid = clone(contained, meeting.stack + STACK, (int)(CLONE_VM | CLONE_PIDFD | CLONE_CHILD_CLEARTID | SIGCHLD | namespaces), NULL,
-                      &pidfd, NULL, &meeting.phase);
+    meeting.is_held = is_held;
+    pid_t pid = meeting.pid = clone(contained, meeting.stack + STACK, (int)(CLONE_VM | CLONE_PIDFD | CLONE_CHILD_CLEARTID | SIGCHLD | namespaces),
+                                    NULL, &meeting.pidfd, NULL, &meeting.phase);
     if (pid < 0) {
         return -errno;
     }
@@ -138,13 +147,23 @@ static int contain(unsigned long namespaces, enum filters filters) {
     if (result) {
         kill(pid, SIGKILL); /* a child of ours, not yet reaped */
     }
-    set(&meeting.answer, 1);
+    set(&meeting.answer, MAPPED);
+    return result;
+}
+
+static int until_reaped(int result) {
+    int status = 0;
     for (uint32_t phase; (phase = meeting.phase) != GONE;) {
         wait_while(&meeting.phase, phase);
     }
-    waitpid(pid, &status, __WALL);
-    close(pidfd);
+    waitpid(meeting.pid, &status, __WALL);
+    close(meeting.pidfd);
     return result ? result : meeting.failed ? -meeting.failed : status ? -ECANCELED : 0;
+}
+
+static int contain(unsigned long namespaces, enum filters filters) {
+    int result = begin(namespaces, filters, false);
+    return meeting.pid < 0 ? result : until_reaped(result);
 }
 
 enum { FIVE = CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNS };
@@ -155,6 +174,21 @@ int bare_container(struct start *start) {
 
 int bare_container_more(struct start *start) {
     return contain(FIVE | CLONE_NEWNET | CLONE_NEWCGROUP, start->filters);
+}
+
+/* The set-up ahead, of which the start itself has only the exec left. */
+int bare_pool_fill(struct start *start) {
+    int result = begin(FIVE | CLONE_NEWNET | CLONE_NEWCGROUP, start->filters, true);
+    for (uint32_t phase; !result && (phase = meeting.phase) != GONE && phase != HELD;) {
+        wait_while(&meeting.phase, phase);
+    }
+    return result && meeting.pid >= 0 ? until_reaped(result) : result;
+}
+
+int bare_pool_run(struct start *start) {
+    (void)start;
+    set(&meeting.answer, ASKED);
+    return until_reaped(0);
 }
 
 /* ---- the library's */

@@ -234,6 +234,7 @@ static void trace(struct tracing *tracing) {
 static void be_subject(struct start *start, int gate) {
     char byte;
     alarm(30);
+    start->pool = NULL; /* the parent's, whose children a fork has not */
     if (read(gate, &byte, 1) != 1) {
         _exit(1);
     }

@@ -19,6 +19,10 @@ double now_us(void) {
 }
 
 static double timed(struct start *start) {
+    int prepared = start->prepare ? start->prepare(start) : 0;
+    if (prepared < 0) {
+        return prepared;
+    }
     count_mark(true);
     double before = now_us();
     int result = start->once(start);

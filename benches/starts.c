@@ -7,19 +7,34 @@
 #include <string.h>
 #include <sys/resource.h>
 
-static int ours(struct start *start) {
-    sandbox_child *child;
+static int ended_well(sandbox_child *child) {
     sandbox_status status;
-    int result = sandbox_spawn(start->cmd, &child, NULL);
-    if (result < 0) {
-        return result;
-    }
-    result = sandbox_child_wait(child, -1, &status, sizeof status);
+    int result = sandbox_child_wait(child, -1, &status, sizeof status);
     sandbox_child_free(child);
     if (result < 0) {
         return result;
     }
     return status.kind == SANDBOX_EXITED && status.code == 0 ? 0 : -ECANCELED;
+}
+
+static int ours(struct start *start) {
+    sandbox_child *child;
+    int result = sandbox_spawn(start->cmd, &child, NULL);
+    return result < 0 ? result : ended_well(child);
+}
+
+/* A pool of one, so that the child which runs is the one that was set up last. */
+static int pool_fill(struct start *start) {
+    if (!start->pool) {
+        start->pool = sandbox_pool_new(start->cmd, 1);
+    }
+    return sandbox_pool_refill(start->pool, NULL);
+}
+
+static int pool_run(struct start *start) {
+    sandbox_child *child;
+    int result = sandbox_pool_spawn(start->pool, NULL, &child, NULL);
+    return result < 0 ? result : ended_well(child);
 }
 
 static int plain(sandbox_cmd *cmd) {
@@ -83,6 +98,8 @@ struct start starts[] = {
     {.key = "container", .title = "sandbox_spawn, 5 namespaces, a root", .once = ours, .ask = ask_container, .flags = CONTAINER, .floor = "floor_container", .hold = 1.7},
     {.key = "container_more", .title = "... net, cgroup, 300 rules", .once = ours, .ask = ask_container_more, .flags = CONTAINER, .filters = RULES, .floor = "floor_container_more"},
     {.key = "container_all", .title = "... and Landlock", .once = ours, .ask = ask_container_landlock, .flags = CONTAINER, .filters = RULES, .floor = "floor_container_more", .hold = 2.6},
+    {.key = "floor_pool", .title = "bare C: the same, set up ahead", .prepare = bare_pool_fill, .once = bare_pool_run, .flags = CONTAINER, .filters = RULES},
+    {.key = "pool", .title = "... all of it from a warm pool", .prepare = pool_fill, .once = pool_run, .ask = ask_container_landlock, .flags = CONTAINER, .filters = RULES, .floor = "floor_pool", .hold = 1.2},
     {.key = "bwrap", .title = "bubblewrap, the same 5 and a root", .once = peer_bwrap, .flags = SLOW},
     {.key = "bwrap_all", .title = "bubblewrap --unshare-all", .once = peer_bwrap_more, .flags = SLOW},
     {.key = "crun", .title = "crun, 5 namespaces and a root", .once = peer_crun, .flags = SLOW},
@@ -136,7 +153,8 @@ static void try_start(struct start *start) {
         sandbox_child_wait(child, -1, NULL, 0);
         sandbox_child_free(child);
     }
-    int result = start->once(start);
+    int result = start->prepare ? start->prepare(start) : 0;
+    result = result < 0 ? result : start->once(start);
     if (result < 0) {
         snprintf(start->skipped, sizeof start->skipped, "%s", strerror(-result));
     }
@@ -155,7 +173,9 @@ void starts_prepare(const char *only) {
 
 void starts_free(void) {
     for (struct start *start = starts; start->key; start++) {
+        sandbox_pool_free(start->pool);
         sandbox_cmd_free(start->cmd);
+        start->pool = NULL;
         start->cmd = NULL;
     }
 }
