@@ -206,6 +206,108 @@ TEST(apart, "nothing of one run reaches the next: names, shared memory, the netw
     sandbox_cmd_free(cmd);
 }
 
+/* As root of its namespaces, with all the rights that has: what it may, it does. */
+static sandbox_cmd *powerful(sandbox_cmd *cmd) {
+    contained(cmd);
+    sandbox_cmd_map_uid(cmd, 0, geteuid(), 1);
+    sandbox_cmd_map_gid(cmd, 0, getegid(), 1);
+    sandbox_cmd_caps(cmd, SANDBOX_CAPS_ALL, 0);
+    return cmd;
+}
+
+TEST(hostname, "a name that one run gives its host is not the next one's") {
+    sandbox_cmd *cmd = powerful(shell("exit 0"));
+    sandbox_cmd_hostname(cmd, "the-pools");
+    sandbox_pool *pool = pool_of(cmd, 2);
+    const char *seen = output(pool, shell("hostname the-runs; uname -n"));
+    if (access("/bin/hostname", X_OK)) SKIP("no hostname program");
+    CHECK_STR(seen, "the-runs\n");
+    CHECK_STR(output(pool, shell("uname -n")), "the-pools\n");
+    sandbox_pool_free(pool);
+    sandbox_cmd_free(cmd);
+}
+
+TEST(keyring, "each run has a session keyring of its own, empty") {
+    if (syscall(SYS_keyctl, 0, -3, 0) < 0 && errno == ENOSYS) SKIP("this kernel has no keyrings");
+    sandbox_cmd *cmd = shell("exit 0");
+    sandbox_cmd_set(cmd, SANDBOX_OPT_NEW_KEYRING, 1);
+    sandbox_pool *pool = sandbox_pool_new(cmd, 3);
+    if (sandbox_pool_refill(pool, &error) == -EDQUOT) SKIP("this user's keys are used up");
+    long numbers[3];
+    for (int i = 0; i < 3; i++) {
+        long keys = -1;
+        const char *text = output(pool, victim("report", "keyring", "keys", NULL));
+        if (sscanf(text, "keyring: %ld keys: %ld", &numbers[i], &keys) != 2) FAIL("it reports \"%s\"", text);
+        CHECK(numbers[i] > 0);
+        CHECK_EQ(keys, 0);
+        for (int j = 0; j < i; j++) CHECK(numbers[i] != numbers[j]);
+    }
+    sandbox_pool_free(pool);
+    sandbox_cmd_free(cmd);
+}
+
+TEST(files, "a root, a tmpfs and what was mounted are each run's own, and the host sees nothing of it") {
+    static const char *const paths[] = {"/usr", "/bin", "/lib", "/lib64"};
+    char outside[] = "/tmp/pool-XXXXXX", path[64];
+    CHECK(mkdtemp(outside));
+    sandbox_cmd *cmd = powerful(shell("exit 0"));
+    for (int i = 0; i < 4; i++) CHECK_EQ(sandbox_cmd_bind(cmd, paths[i], paths[i], SANDBOX_MOUNT_OPTIONAL), 0);
+    CHECK_EQ(sandbox_cmd_bind(cmd, outside, "/shared", 0), 0);
+    sandbox_cmd_stdio(cmd, 2, SANDBOX_STDIO_NULL, -1);
+    CHECK_EQ(sandbox_cmd_tmpfs(cmd, "/tmp", 1 << 20, 01777), 0);
+    CHECK_EQ(sandbox_cmd_proc(cmd, "/proc", 0), 0);
+    sandbox_pool *pool = pool_of(cmd, 2);
+    /* The directory is shown as it is at the run, though it was bound before. */
+    snprintf(path, sizeof path, "%s/late", outside);
+    int fd = open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0644);
+    CHECK(fd >= 0);
+    close(fd);
+    CHECK_STR(output(pool, shell("echo secret >/tmp/left; (echo x >/shared/written) || mkdir /made; mount -t tmpfs none /shared; ls /tmp; exit 0")), "left\n");
+    CHECK_STR(output(pool, shell("ls -A /tmp; ls -A /shared; ls -d /made; grep -c ' /shared ' /proc/self/mountinfo")), "late\n1\n");
+    CHECK(access("/tmp/left", F_OK) < 0);
+    unlink(path);
+    CHECK_EQ(rmdir(outside), 0); /* nothing else is in it */
+    sandbox_pool_free(pool);
+    sandbox_cmd_free(cmd);
+}
+
+TEST(environment, "what one run brings along is not the next one's: environment, arguments, directory, fds, umask, limits") {
+    sandbox_cmd *cmd = shell("exit 0");
+    sandbox_cmd_cwd(cmd, "/usr");
+    sandbox_pool *pool = pool_of(cmd, 2);
+    sandbox_cmd *run = shell("umask 0; ulimit -n 20; cd /tmp; export B=2; echo $A $0");
+    sandbox_cmd_arg(run, "zero");
+    sandbox_cmd_env(run, "A", "1");
+    sandbox_cmd_cwd(run, "/");
+    sandbox_cmd_pass_fd(run, 2, 9);
+    CHECK_STR(output(pool, run), "1 zero\n");
+    char wanted[100];
+    mode_t mask = umask(0);
+    umask(mask);
+    snprintf(wanted, sizeof wanted, "env:A: (unset)\nenv:B: (unset)\ncwd: /usr\nstatus:Umask: %04o\nfds: 0 1 2 \n", mask);
+    CHECK_STR(output(pool, victim("report", "env:A", "env:B", "cwd", "status:Umask", "fds", NULL)), wanted);
+    sandbox_pool_free(pool);
+    sandbox_cmd_free(cmd);
+}
+
+TEST(group, "each run has a cgroup of its own, which goes with it") {
+    sandbox_cmd *cmd = shell("exit 0");
+    sandbox_child *child;
+    sandbox_cmd_cgroup(cmd, NULL);
+    int result = sandbox_spawn(cmd, &child, &error);
+    if (result < 0) SKIP("%s", error.message);
+    sandbox_child_free(child);
+    sandbox_pool *pool = pool_of(cmd, 2);
+    char first[300];
+    const char *second;
+    snprintf(first, sizeof first, "%s", output(pool, shell("grep ^0: /proc/self/cgroup")));
+    second = output(pool, shell("grep ^0: /proc/self/cgroup"));
+    CHECK(strstr(first, "sandbox-spawn-") && strstr(second, "sandbox-spawn-"));
+    CHECK(strcmp(first, second) != 0);
+    sandbox_pool_free(pool);
+    sandbox_cmd_free(cmd);
+}
+
 static int gate_result;
 static int called;
 
