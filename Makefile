@@ -33,9 +33,11 @@ EH_TABLE := -Wl,--eh-frame-hdr
 FRAMES  := -Cforce-frame-pointers=yes
 LINKER  := $(if $(MUSL),$(if $(CROSS),aarch64-linux-musl-gcc,musl-gcc),$(if $(CROSS),$(CROSS)gcc,$(CC)))
 comma := ,
+# What another machine's command prints of itself may be missing.
+FOREIGN := $(if $(TARGET),-)
 LIBRARIES = $(shell cat $(BUILD)/native-libs)
 
-all: $(SHARED) $(STATIC) include/sandbox_spawn.h
+all: $(SHARED) $(STATIC) include/sandbox_spawn.h $(BUILD)/sandbox-run
 
 static: $(STATIC)
 
@@ -65,6 +67,11 @@ $(SHARED): $(OBJECT) tools/exports.map
 	ln -sf $(notdir $@) $(BUILD)/$(SONAME)
 	ln -sf $(SONAME) $(BUILD)/libsandbox_spawn.so
 
+# The command, with the library inside: it runs wherever it is put.
+$(BUILD)/sandbox-run: $(STATIC) include/sandbox_spawn.h $(wildcard examples-c/sandbox-run/*.[ch]) examples-c/Makefile
+	$(MAKE) --no-print-directory -C examples-c CC='$(LINKER)' SYSCALLS=$(CURDIR)/$(BUILD)/syscalls.h $(CURDIR)/$(BUILD)/syscalls.h
+	$(LINKER) -std=c11 -O2 -s -o $@ -I$(BUILD) -Iinclude examples-c/sandbox-run/*.c $(STATIC) -Wl,--gc-sections $(LIBRARIES)
+
 # The build script writes it into its own directory; which one is the newest, the tests check.
 header: $(RAW)
 	cp "$$(ls -t target/$(if $(TARGET),$(TARGET)/)release/build/sandbox-spawn-*/out/sandbox_spawn.h | head -1)" include/sandbox_spawn.h
@@ -78,9 +85,13 @@ install: all
 	ln -sf $(SONAME) $(DESTDIR)$(PREFIX)/lib/libsandbox_spawn.so
 	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' -e 's|@LIBRARIES@|$(LIBRARIES)|' tools/sandbox_spawn.pc.in \
 	    > $(DESTDIR)$(PREFIX)/lib/pkgconfig/sandbox_spawn.pc
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+	install -m 755 $(BUILD)/sandbox-run $(DESTDIR)$(PREFIX)/bin/
+	$(FOREIGN)$(BUILD)/sandbox-run --manual > $(DESTDIR)$(PREFIX)/share/man/man1/sandbox-run.1
+	$(FOREIGN)$(BUILD)/sandbox-run --completion > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/sandbox-run
 
 # What the examples, tests and benchmarks are built against: the installed files, as a user has them.
-$(LOCAL)/lib/pkgconfig/sandbox_spawn.pc: $(SHARED) $(STATIC) include/sandbox_spawn.h tools/sandbox_spawn.pc.in
+$(LOCAL)/lib/pkgconfig/sandbox_spawn.pc: $(SHARED) $(STATIC) $(BUILD)/sandbox-run include/sandbox_spawn.h tools/sandbox_spawn.pc.in
 	$(MAKE) --no-print-directory install PREFIX=$(LOCAL) DESTDIR= >/dev/null
 
 local: $(LOCAL)/lib/pkgconfig/sandbox_spawn.pc
