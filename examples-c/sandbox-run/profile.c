@@ -44,10 +44,10 @@ static void skip(struct reader *reader, bool lines) {
     }
 }
 
-static void expect(struct reader *reader, char wanted) {
+static void expect(struct reader *reader, char wanted, bool lines) {
     char text[] = "expected ' '";
     text[10] = wanted;
-    skip(reader, true);
+    skip(reader, lines);
     if (look(reader) != wanted)
         wrong(reader, text);
     reader->at++;
@@ -92,6 +92,7 @@ static void escape(struct reader *reader, struct text *text) {
         put_character(text, code);
         reader->at += 4;
     } else {
+        reader->at--;
         wrong(reader, "an unknown escape");
     }
 }
@@ -185,7 +186,6 @@ static void one_value(struct reader *reader, const char *name) {
 }
 
 static void value_of(struct reader *reader, const char *name) {
-    skip(reader, true);
     if (look(reader) != '[') {
         one_value(reader, name);
         return;
@@ -205,10 +205,10 @@ static void value_of(struct reader *reader, const char *name) {
 static void object(struct reader *reader, int depth) {
     if (depth > 2)
         wrong(reader, "tables in tables in tables");
-    expect(reader, '{');
+    expect(reader, '{', true);
     for (skip(reader, true); look(reader) != '}';) {
         char *name = key(reader);
-        expect(reader, ':');
+        expect(reader, ':', true);
         skip(reader, true);
         if (look(reader) == '{')
             object(reader, depth + 1);
@@ -229,10 +229,11 @@ static void lines(struct reader *reader) {
         if (look(reader) == '[') { /* a table: its name only sorts */
             reader->at++;
             free(key(reader));
-            expect(reader, ']');
+            expect(reader, ']', false);
         } else {
             char *name = key(reader);
-            expect(reader, '=');
+            expect(reader, '=', false);
+            skip(reader, false);
             value_of(reader, name);
             free(name);
         }

@@ -62,7 +62,7 @@ void print_help(FILE *out, const char *topic) {
           "has started when this command does.\n\n"
           "  sandbox-run ls /                               look around\n"
           "  sandbox-run -w . -t 60 make                    this directory writable, 60 s\n"
-          "  sandbox-run -s -b job.py python3 job.py        the system and a script, no more\n"
+          "  sandbox-run -s -b job.py python3 job.py        a script, and no other file\n"
           "  sandbox-run --learn job.toml ./job             what does it need? ...\n"
           "  sandbox-run -f job.toml ./job                  ... then that and no more\n\n"
           "Options, by topic: sandbox-run --help TOPIC, or --help all.\n",

@@ -30,7 +30,7 @@ options() {
     mkdir "$home/data" "$home/other" && echo secret > "$home/data/file" && echo lower > "$home/other/file"
     ln -s /usr "$home/link"
     chmod -R a+rX "$home"
-    chmod 1777 "$home/data"
+    chown -R "$uid:$gid" "$home/data" 2>/dev/null
 
     expect "its exit code" 7 '' sandbox-run sh -c 'exit 7'
     expect "128 and the signal" 143 '' sandbox-run sh -c 'kill -TERM $$'
@@ -65,8 +65,8 @@ options() {
     is "... on the host" made "$(cat "$home/data/made")"
     expect "--bind-try" 0 '^secret$' sandbox-run --bind-try nothing-there --bind-try data:/tmp/d cat /tmp/d/file
     expect "--bind-dev" 0 '^1$' sandbox-run --bind-dev /dev/zero:/tmp/zero sh -c 'head -c 1 /tmp/zero | wc -c'
-    expect "--system" 0 '^bin dev .*usr $' sandbox-run -s sh -c 'ls / | tr "\n" " "; echo'
-    expect "--system hides the rest" 1 'No such file' sandbox-run -s ls "$home/data"
+    expect "--system" 0 '^bin dev etc lib .*proc sbin tmp usr var $' sandbox-run -s sh -c 'ls / | tr "\n" " "; echo'
+    expect "--system hides the rest" 2 'No such file' sandbox-run -s ls "$home/data"
     mkdir -p "$home/root/usr" "$home/root/proc" "$home/root/dev" "$home/root/w" && ln -sf usr/bin "$home/root/bin" && ln -sf usr/lib "$home/root/lib" && ln -sf usr/lib64 "$home/root/lib64"
     chown -R "$uid" "$home/root" 2>/dev/null
     expect "--root" 0 '^bin dev lib lib64 proc usr w $' sandbox-run --root root --bind /usr --proc /proc --dev /dev sh -c 'ls / | tr "\n" " "; echo'
@@ -117,7 +117,7 @@ print(on(7002), on(7001))'
     expect "--address-space" 0 '^102400$' sandbox-run --address-space 100m sh -c 'ulimit -v'
     expect "--file-size" 153 '' sandbox-run --file-size 1k dd if=/dev/zero of=/tmp/x bs=1k count=4
     expect "--open-files" 0 '^17$' sandbox-run --open-files 17 sh -c 'ulimit -n'
-    expect "--nice" 0 '^7$' sandbox-run --nice 7 nice
+    expect "--nice" 0 '^19$' sandbox-run --nice 19 nice
     expect "a number that is none" 125 'wants a number' sandbox-run --nice hard true
     expect "a size that is none" 125 'wants a size' sandbox-run --file-size 1x true
     # Whether a cgroup can be had is the machine's affair: then it holds, else the reason says what to do.
@@ -136,8 +136,8 @@ print(on(7002), on(7001))'
     expect "--pass-fd" 0 '^secret$' sh -c 'exec sandbox-run --pass-fd 5:7 sh -c "cat <&7" 5< data/file'
     expect "no other fd is passed" 2 '' sh -c 'exec sandbox-run sh -c "cat <&5" 5< data/file'
 
-    echo 'getpid: return 1' > "$home/policy"; printf 'getppid: return 13\n' >> "$home/policy"
-    expect "--seccomp, a policy without the rest: killed" 159 '' sandbox-run --seccomp policy true
+    echo 'getpid: 1' > "$home/policy"
+    expect "--seccomp, a policy that would end it at its start" 125 'the filter would end the child at its own execve' sandbox-run --seccomp policy true
     echo '{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO", "errnoRet": 28}]}' > "$home/oci"
     expect "--seccomp, an OCI profile" 1 'No space left' sandbox-run --seccomp oci mkdir /tmp/x
     echo 'getpid return' > "$home/policy"
@@ -190,15 +190,15 @@ bind = ["data/file", 'other:/tmp/o"ther']
 [limits]
 time = 30
 open_files = 64 # a hyphen or an underscore
-limits.nice = "5"
+limits.nice = "19"
 END
     cat > "$home/job.json" <<'END'
 {"program": ["cat", "data/file"], "files": {"system": true, "bind": ["data/file", "other:/tmp/o\"the\u0072"]},
- "limits": {"time": 30, "open-files": 64, "nice": 5}}
+ "limits": {"time": 30, "open-files": 64, "nice": 19}}
 END
     expect "a profile" 0 '^secret$' sandbox-run -f job.toml
     expect "a profile from standard input" 0 '^secret$' sh -c 'sandbox-run -f - < job.json'
-    expect "the command line's program comes first" 0 '^64 5$' sandbox-run -f job.json sh -c 'echo $(ulimit -n) $(nice)'
+    expect "the command line's program comes first" 0 '^64 19$' sandbox-run -f job.json sh -c 'echo $(ulimit -n) $(nice)'
     ( cd "$home" && "${become[@]}" sandbox-run -f job.toml --explain > "$work/one"; "${become[@]}" sandbox-run -f job.json --explain > "$work/two" )
     if [ -s "$work/one" ] && cmp -s "$work/one" "$work/two"; then echo "ok - $who: TOML and JSON give the same plan"; else echo "not ok - $who: TOML and JSON give the same plan: they differ"; fi
     local text where
@@ -208,18 +208,18 @@ END
     done <<'END'
 2:1: no option has this name|time = 1\nfrob = 2\n
 1:8: --time wants a number|time = "soon"\n
-1:12: expected a value|time = [1,
-1:8: expected a value|time = \n
+1:11: expected a value|time = [1,
+1:8: expected a value|time = \n1\n
 1:10: a string without its end|time = "1\n
 1:12: expected true or false|keep-env = 3\n
 1:1: this option is the command|probe = true\n
-3:7: expected '='|\\n[limits]\\nnice  3\\n
+3:7: expected '='|\n[limits]\nnice  3\n
 1:10: expected the end|time = 1 2\n
-2:10: an unknown escape|# x\\nbind = "\\\\q"\n
-1:2: expected a name|{time: 1,, }
+2:10: an unknown escape|# x\nbind = "\\q"\n
+1:2: expected a name|{,}
 1:12: expected ',' or '}'|{"time": 1 "x": 2}
-2:2: something behind|{"time": 1}\\n 2
-1:21: tables in|{"a":{"b":{"c":{"d":{}}}}}
+2:2: something behind|{"time": 1}\n 2
+1:16: tables in|{"a":{"b":{"c":{"d":{}}}}}
 END
     expect "no such profile" 125 'no-profile: No such file' sandbox-run -f no-profile true
 }
@@ -238,7 +238,7 @@ learned() {
     else sed 's/^/# /' "$work/errors" "$home/learned.toml" | tail -n 60; echo "not ok - $who: --learn $name: the profile is not sufficient: code $code"; fi
     expect "--learn $name: no more than learned: a file" 1 'No such file' sandbox-run -f "$home/learned.toml" cat "$home/data/file"
     expect "--learn $name: no more than learned: a directory" 2 'cannot access|cannot open' sandbox-run -f "$home/learned.toml" ls "$home/data"
-    expect "--learn $name: no more than learned: a call" 1 'not permitted' sandbox-run -f "$home/learned.toml" chroot / true
+    expect "--learn $name: no more than learned: a call" 1 'not permitted' sandbox-run -f "$home/learned.toml" mkfifo /tmp/fifo
 }
 
 learning() {
@@ -293,7 +293,7 @@ papers() {
     else echo "not ok - --completion completes: it does not"; fi
     sandbox-run --manual > "$work/page.1"
     if ! command -v groff >/dev/null; then echo "skip - --manual: there is no groff"
-    elif groff -man -Tutf8 -ww "$work/page.1" > "$work/page" 2>"$work/errors" && [ ! -s "$work/errors" ] && grep -q learn "$work/page"; then echo "ok - --manual, without a warning"
+    elif groff -man -Tutf8 -P-cbu -ww "$work/page.1" > "$work/page" 2>"$work/errors" && [ ! -s "$work/errors" ] && grep -q learn "$work/page"; then echo "ok - --manual, without a warning"
     else echo "not ok - --manual, without a warning: $(head -n 3 "$work/errors")"; fi
     for file in bin/sandbox-run share/man/man1/sandbox-run.1 share/bash-completion/completions/sandbox-run; do
         if [ -s "$PREFIX/$file" ]; then echo "ok - installed: $file"; else echo "not ok - installed: $file: it is not"; fi
@@ -313,9 +313,9 @@ papers() {
         echo "skip - AddressSanitizer: $(head -n 1 "$work/errors")"
         return
     fi
-    cd "$home/project" || return
+    cd "$home" || return
     local command
-    for command in "true" "-f ../job.toml --explain" "-w . --learn $work/l.toml gcc -o a.out a.c" "--preset compute true" "--caps chown --syscalls read --explain true" "--overlay /tmp:../data true" "-f $work/l.toml --explain"; do
+    for command in "true" "-f job.toml" "-w . --learn $work/l.toml gcc -o project/b.out project/a.c" "--preset compute true" "--caps chown --syscalls read --explain true" "--overlay /tmp:data true" "-f $work/l.toml --explain"; do
         if "$work/checked" $command > /dev/null 2>"$work/errors" && ! grep -q -e Sanitizer -e 'runtime error' "$work/errors"; then echo "ok - AddressSanitizer: $command"
         else head -n 30 "$work/errors"; echo "not ok - AddressSanitizer: $command"; fi
     done
