@@ -21,25 +21,33 @@ pub struct Status {
     pub groups: Vec<u32>,
     pub caps: u64,
     /// The process's number in each pid namespace, from ours inwards; and the thread's.
-    pub pids: Vec<libc::pid_t>,
-    pub tids: Vec<libc::pid_t>,
+    pub pids: Vec<u32>,
+    pub tids: Vec<u32>,
+}
+
+/// Those of a line.
+fn numbers(rest: &str) -> Vec<u32> {
+    let mut numbers = Vec::new();
+    for number in rest.split([' ', '\t']) {
+        if let Ok(number) = number.parse() {
+            numbers.push(number);
+        }
+    }
+    numbers
 }
 
 impl Status {
     fn parse(text: &str) -> Option<Status> {
-        fn numbers<T: std::str::FromStr>(rest: &str) -> Vec<T> {
-            rest.split_ascii_whitespace().filter_map(|number| number.parse().ok()).collect()
-        }
         let mut status = Status::default();
-        for line in text.lines() {
+        for line in text.split('\n') {
             let Some((name, rest)) = line.split_once(':') else { continue };
             match name {
-                "Tgid" => status.tgid = rest.trim().parse().ok()?,
-                "Umask" => status.umask = u32::from_str_radix(rest.trim(), 8).ok()?,
+                "Tgid" => status.tgid = numbers(rest).first()?.cast_signed(),
+                "Umask" => status.umask = u32::from_str_radix(rest.trim_ascii(), 8).ok()?,
                 "Uid" => status.fsuid = *numbers(rest).get(3)?,
                 "Gid" => status.fsgid = *numbers(rest).get(3)?,
                 "Groups" => status.groups = numbers(rest),
-                "CapEff" => status.caps = u64::from_str_radix(rest.trim(), 16).ok()?,
+                "CapEff" => status.caps = u64::from_str_radix(rest.trim_ascii(), 16).ok()?,
                 "NStgid" => status.pids = numbers(rest),
                 "NSpid" => status.tids = numbers(rest),
                 _ => {}
@@ -51,8 +59,8 @@ impl Status {
     /// Whether who has these ids may do no more than `other` by them; `caps` of both hold in one user namespace.
     fn is_within(&self, other: &Status, one_namespace: bool) -> bool {
         let caps = if one_namespace { other.caps } else { 0 };
-        let ids = |status: &Status| (status.fsuid, status.fsgid, status.groups.clone());
-        ids(self) == ids(other) && self.caps & !caps == 0
+        let has_same_ids = self.fsuid == other.fsuid && self.fsgid == other.fsgid && self.groups == other.groups;
+        has_same_ids && self.caps & !caps == 0
     }
 }
 

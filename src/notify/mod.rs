@@ -15,7 +15,6 @@ use crate::seccomp::filter::{is_known, number};
 use libseccomp::ScmpArch;
 use listener::{Listener, Next};
 use nix::errno::Errno;
-use std::collections::HashMap;
 use std::ffi::c_int;
 use std::os::fd::{OwnedFd, RawFd};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
@@ -33,14 +32,25 @@ struct Shared {
 
 #[derive(Default)]
 struct Handlers {
-    /// By AUDIT_ARCH_* and number, as a notification names its call.
-    named: HashMap<(u32, i32), Handler>,
+    /// By AUDIT_ARCH_* and number, as a notification names its call; in their order.
+    named: Vec<(u64, Handler)>,
     others: Option<Handler>,
 }
 
 pub struct Supervisor {
     shared: Arc<Shared>,
     handlers: RwLock<Handlers>,
+}
+
+impl Handlers {
+    /// Where the handler for `call` stands, or would.
+    fn place(&self, call: u64) -> Result<usize, usize> {
+        self.named.binary_search_by_key(&call, |(named, _)| *named)
+    }
+}
+
+fn key(audit: u32, number: i32) -> u64 {
+    u64::from(audit) << 32 | u64::from(number.cast_unsigned())
 }
 
 /// So many calls are answered by one dispatch at most: a program that never pauses must not hold an event loop.
@@ -69,10 +79,14 @@ impl Supervisor {
             return Ok(());
         };
         for arch in ARCHES {
-            let Some(key) = audit_arch(arch).map(|(audit, _)| audit).zip(number(name, arch)) else { continue };
-            match &handler {
-                Some(handler) => drop(handlers.named.insert(key, handler.clone())),
-                None => drop(handlers.named.remove(&key)),
+            let (Some((audit, _)), Some(number)) = (audit_arch(arch), number(name, arch)) else { continue };
+            let call = key(audit, number);
+            let place = handlers.place(call);
+            if let Ok(at) = place {
+                handlers.named.remove(at);
+            }
+            if let (Ok(at) | Err(at), Some(handler)) = (place, &handler) {
+                handlers.named.insert(at, (call, handler.clone()));
             }
         }
         Ok(())
@@ -118,7 +132,11 @@ impl Supervisor {
 
     fn handler(&self, notify: &Notify) -> Option<Handler> {
         let handlers = self.handlers.read().unwrap_or_else(PoisonError::into_inner);
-        handlers.named.get(&(notify.call().arch, notify.call().nr)).or(handlers.others.as_ref()).cloned()
+        let call = notify.call();
+        match handlers.place(key(call.arch, call.nr)) {
+            Ok(at) => handlers.named.get(at).map(|(_, handler)| handler.clone()),
+            Err(_) => handlers.others.clone(),
+        }
     }
 
     fn serve(&self, notify: &Notify) -> Result<(), c_int> {

@@ -92,8 +92,8 @@ struct Walk<'a> {
     notify: &'a Notify,
     root: Node,
     here: Node,
-    /// The names from the root to `here`; `None` where the caller's root does not lead there.
-    names: Option<Vec<Vec<u8>>>,
+    /// The names from the root to `here`, a '/' between them; `None` where the caller's root does not lead there.
+    names: Option<Vec<u8>>,
     /// Our rights exceed the caller's.
     is_judge: bool,
     /// The path ended in '/': only a directory will do.
@@ -136,22 +136,24 @@ impl<'a> Walk<'a> {
     }
 
     /// From the root to `start`, if it is there by the name that the kernel has for it.
-    fn names_of(&self, start: &Node) -> Result<Option<Vec<Vec<u8>>>, Errno> {
-        let path = self.notify.path_of(start.fd.as_raw_fd())?;
+    fn names_of(&self, start: &Node) -> Result<Option<Vec<u8>>, Errno> {
+        let mut path = self.notify.path_of(start.fd.as_raw_fd())?;
         let root = self.notify.path_of(self.root.fd.as_raw_fd())?;
-        let below = if root == b"/" { Some(path.as_slice()) } else { path.strip_prefix(root.as_slice()) };
-        let Some(below) = below.filter(|below| below.is_empty() || below.starts_with(b"/")) else { return Ok(None) };
-        let names: Vec<Vec<u8>> = below.split(|byte| *byte == b'/').filter(|name| !name.is_empty()).map(<[u8]>::to_vec).collect();
-        let found = self.by_names(&names).is_ok_and(|found| found.about.is_same_place(&start.about));
-        Ok(found.then_some(names))
+        let length = if root == b"/" { 0 } else { root.len() };
+        if path.get(..length) != root.get(..length) || !matches!(path.get(length), None | Some(b'/')) {
+            return Ok(None);
+        }
+        path.drain(..path.len().min(length + 1));
+        let found = self.by_names(&path).is_ok_and(|found| found.about.is_same_place(&start.about));
+        Ok(found.then_some(path))
     }
 
     /// The place that `names` lead to from the root: no links, nowhere above.
-    fn by_names(&self, names: &[Vec<u8>]) -> Result<Node, Errno> {
+    fn by_names(&self, names: &[u8]) -> Result<Node, Errno> {
         if names.is_empty() {
             return self.root.copy();
         }
-        let path = CString::new(names.join(&b'/')).map_err(|_| Errno::ENOENT)?;
+        let path = CString::new(names).map_err(|_| Errno::ENOENT)?;
         // SAFETY: all-zero is a valid value.
         let mut how = unsafe { std::mem::zeroed::<libc::open_how>() };
         how.flags = (libc::O_PATH | libc::O_NOFOLLOW | libc::O_CLOEXEC) as u64;
@@ -162,11 +164,14 @@ impl<'a> Walk<'a> {
     }
 
     /// Walks `names` anew, judging each step. There is no ".." in them.
-    fn again(&mut self, names: &[Vec<u8>]) -> Result<(), Errno> {
+    fn again(&mut self, names: &[u8]) -> Result<(), Errno> {
         self.to_root()?;
-        for name in names {
+        let mut at = 0;
+        while let Some((from, to)) = next_name(names, at) {
+            let name = names.get(from..to).unwrap_or_default();
             let node = self.entry(name)?;
-            self.enter(name.clone(), node);
+            self.enter(name, node);
+            at = to;
         }
         Ok(())
     }
@@ -177,15 +182,17 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    fn enter(&mut self, name: Vec<u8>, node: Node) {
+    fn enter(&mut self, name: &[u8], node: Node) {
         self.here = node;
-        self.names.iter_mut().for_each(|names| names.push(name.clone()));
+        if let Some(names) = &mut self.names {
+            add_name(names, name);
+        }
     }
 
     /// "..": EXDEV where the caller's root does not lead here.
     fn up(&mut self) -> Result<(), Errno> {
         let mut names = self.names.take().ok_or(Errno::EXDEV)?;
-        names.pop();
+        names.truncate(names.iter().rposition(|byte| *byte == b'/').unwrap_or(0));
         let above = self.by_names(&names)?;
         if above.about.is_procfs && above.about.inode != PROC_ROOT {
             return self.again(&names);
@@ -220,7 +227,7 @@ impl<'a> Walk<'a> {
 
     /// The caller's number as the procfs whose root we stand in has it: the one under which that shows the same
     /// numbers further inwards.
-    fn number_here(&self, which: fn(&super::caller::Status) -> &Vec<libc::pid_t>) -> Result<libc::pid_t, Errno> {
+    fn number_here(&self, which: fn(&super::caller::Status) -> &Vec<u32>) -> Result<u32, Errno> {
         let caller = self.notify.status()?;
         for (depth, pid) in caller.pids.iter().enumerate() {
             let seen = status_at(self.here.fd.as_fd(), &name(format!("{pid}/status"))?);
@@ -249,10 +256,13 @@ impl<'a> Walk<'a> {
     }
 
     fn walk(&mut self, path: &[u8], follow_last: bool) -> Result<End, Errno> {
-        let mut todo: Vec<Vec<u8>> = Vec::new();
+        // What is still to be walked, from `at` on.
+        let (mut todo, mut at) = (path.to_vec(), 0);
         let mut links = 0;
-        self.push(&mut todo, path);
-        while let Some(entry) = todo.pop() {
+        self.wants_directory = is_directory(path);
+        while let Some((from, to)) = next_name(&todo, at) {
+            at = to;
+            let entry = todo.get(from..to).unwrap_or_default();
             if !self.here.about.is(libc::S_IFDIR) {
                 return Err(Errno::ENOTDIR);
             }
@@ -261,9 +271,9 @@ impl<'a> Walk<'a> {
                 self.up()?;
                 continue;
             }
-            let is_last = todo.is_empty();
-            let node = match self.entry(&entry) {
-                Err(Errno::ENOENT) if is_last => return Ok(End::Missing(entry)),
+            let is_last = next_name(&todo, at).is_none();
+            let node = match self.entry(entry) {
+                Err(Errno::ENOENT) if is_last => return Ok(End::Missing(entry.to_vec())),
                 node => node?,
             };
             if node.about.is(libc::S_IFLNK) && (!is_last || follow_last || self.wants_directory) {
@@ -271,29 +281,24 @@ impl<'a> Walk<'a> {
                 if links > MOST_LINKS {
                     return Err(Errno::ELOOP);
                 }
-                let text = self.link_text(&entry, &node)?;
+                let mut text = self.link_text(entry, &node)?;
                 match text.first() {
                     None => return Err(Errno::ENOENT),
                     Some(b'/') => self.to_root()?,
                     Some(_) => {}
                 }
-                self.push(&mut todo, &text);
+                self.wants_directory |= is_last && is_directory(&text);
+                text.push(b'/');
+                text.extend_from_slice(todo.get(at..).unwrap_or_default());
+                (todo, at) = (text, 0);
             } else if is_last {
                 let is_fit = !self.wants_directory || node.about.is(libc::S_IFDIR);
-                return if is_fit { Ok(End::Entry(entry, node)) } else { Err(Errno::ENOTDIR) };
+                return if is_fit { Ok(End::Entry(entry.to_vec(), node)) } else { Err(Errno::ENOTDIR) };
             } else {
                 self.enter(entry, node);
             }
         }
         Ok(End::Here)
-    }
-
-    /// The next names to walk, before those that were to come. "." stays where it is, and is left out.
-    fn push(&mut self, todo: &mut Vec<Vec<u8>>, path: &[u8]) {
-        let last = path.rsplit(|byte| *byte == b'/').next();
-        self.wants_directory |= todo.is_empty() && matches!(last, Some(b"" | b"." | b".."));
-        let names = path.rsplit(|byte| *byte == b'/').filter(|name| !matches!(*name, b"" | b"."));
-        todo.extend(names.map(<[u8]>::to_vec));
     }
 
     /// Whether the caller itself might do so: mode, owner and groups, capabilities where they hold for us too. An
@@ -321,6 +326,32 @@ impl<'a> Walk<'a> {
         let is_covered = caps & DAC_OVERRIDE != 0 || caps & DAC_READ_SEARCH != 0 && is_read_only;
         Ok(is_covered && self.notify.is_in_our_user_namespace()?)
     }
+}
+
+/// Where the next name of `path` lies, from `at` on. "." stays where it is, and is passed over.
+fn next_name(path: &[u8], at: usize) -> Option<(usize, usize)> {
+    let mut from = at;
+    while from < path.len() {
+        let rest = path.get(from..).unwrap_or_default();
+        let length = rest.iter().position(|byte| *byte == b'/').unwrap_or(rest.len());
+        if !matches!(rest.get(..length), Some(b"" | b".")) {
+            return Some((from, from + length));
+        }
+        from += length + 1;
+    }
+    None
+}
+
+fn add_name(names: &mut Vec<u8>, name: &[u8]) {
+    if !names.is_empty() {
+        names.push(b'/');
+    }
+    names.extend_from_slice(name);
+}
+
+/// Whether only a directory can be what `path` names.
+fn is_directory(path: &[u8]) -> bool {
+    matches!(path.rsplit(|byte| *byte == b'/').next(), Some(b"" | b"." | b".."))
 }
 
 fn has_access_list(node: &Node) -> bool {
@@ -366,11 +397,10 @@ impl Notify {
         let (walk, end) = self.walked(dirfd, &path, flags & libc::AT_SYMLINK_NOFOLLOW == 0, flags & libc::AT_EMPTY_PATH != 0)?;
         let mut names = walk.names.ok_or(Errno::EXDEV)?;
         if let End::Entry(name, _) | End::Missing(name) = end {
-            names.push(name);
+            add_name(&mut names, &name);
         }
-        let mut full = vec![b'/'];
-        full.extend(names.join(&b'/'));
-        Ok(full)
+        names.insert(0, b'/');
+        Ok(names)
     }
 
     /// The directory that holds what the path names, and the name there, never followed.

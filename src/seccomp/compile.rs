@@ -8,8 +8,6 @@ use crate::seccomp::{act, preset};
 use crate::seccomp::bpf::{Instruction, LONGEST};
 use crate::seccomp::filter::{Cmp, Compare, Filter, Rule, number};
 use libseccomp::{ScmpAction, ScmpArch, ScmpArgCompare, ScmpCompareOp, ScmpFilterContext, ScmpSyscall};
-use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Read, Seek};
 use std::os::fd::AsFd;
@@ -18,13 +16,33 @@ fn bad(errno: i32, what: impl std::fmt::Display) -> Error {
     Error::new(Stage::SANDBOX_STAGE_SECCOMP, 0, errno, what)
 }
 
+/// Keeps `keys` in order; false where it is among them already. With its code shared by all that is to be in order
+/// here, a list that is moved for each is much smaller than a tree, and for as many as a filter holds no slower.
+fn add(keys: &mut Vec<u64>, key: u64) -> bool {
+    let at = keys.partition_point(|before| *before < key);
+    if keys.get(at) == Some(&key) {
+        return false;
+    }
+    keys.insert(at, key);
+    true
+}
+
+/// A key of `add`'s: in the order of `number`, then of `second`.
+fn key(number: u32, second: usize) -> u64 {
+    u64::from(number) << 32 | second as u64
+}
+
+fn parts(key: u64) -> (u32, usize) {
+    ((key >> 32) as u32, key as u32 as usize)
+}
+
 pub fn compile(filter: &Filter) -> Result<Vec<Instruction>> {
     let instructions = match with_libseccomp(filter) {
         Some(instructions) => instructions,
         None => generate(filter)?,
     };
     if instructions.len() > LONGEST {
-        return Err(bad(libc::E2BIG, format!("a filter of {} instructions, the most is {LONGEST}", instructions.len())));
+        return Err(bad(libc::E2BIG, format_args!("a filter of {} instructions, the most is {LONGEST}", instructions.len())));
     }
     Ok(instructions)
 }
@@ -51,26 +69,39 @@ pub fn with_libseccomp(filter: &Filter) -> Option<Vec<Instruction>> {
 }
 
 fn is_expressible(filter: &Filter) -> bool {
-    let mut alone = BTreeMap::new();
-    !filter.refuses_kernel_pointers && filter.rules.iter().all(|rule| {
-        let mut seen = [false; 6];
-        let is_distinct = rule.compares.iter().all(|compare| {
-            let place = usize::try_from(compare.index).ok().and_then(|index| seen.get_mut(index));
-            place.is_some_and(|seen| !std::mem::replace(seen, true))
-        });
-        // A second rule is merged into one tree with the first, and of some such trees libseccomp 2.5 loses branches:
-        // only where nothing is compared is it left to do that.
-        let is_alone = *alone.entry(&rule.syscall).and_modify(|alone| *alone = false).or_insert(true);
+    if filter.refuses_kernel_pointers {
+        return false;
+    }
+    // It looks at the lower halves only where the architecture has 32 bits, of the value too, and for x32, whose
+    // arguments have 64; and at no bit of a value outside its mask.
+    let is_short = filter.arches.iter().any(|arch| matches!(arch, ScmpArch::X86 | ScmpArch::X32 | ScmpArch::Arm));
+    let has_i386 = filter.arches.contains(&ScmpArch::X86);
+    let mut calls = Vec::new();
+    for rule in &filter.rules {
+        let mut seen = 0;
+        for compare in &rule.compares {
+            let bit = 1u32.checked_shl(compare.index).unwrap_or(0);
+            let is_distinct = compare.index < 6 && seen & bit == 0;
+            if !is_distinct || is_short || compare.value & !compare.mask != 0 {
+                return false;
+            }
+            seen |= bit;
+        }
         // Of a call that has a way through socketcall or ipc it drops or misplaces the comparisons on that way, and looks at
         // more of ipc's selector than the kernel does.
-        let is_direct = !(filter.arches.contains(&ScmpArch::X86) && way_through(&rule.syscall, ScmpArch::X86).is_some());
-        // It looks at the lower halves only where the architecture has 32 bits, of the value too, and for x32, whose
-        // arguments have 64; and at no bit of a value outside its mask.
-        let is_short = filter.arches.iter().any(|arch| matches!(arch, ScmpArch::X86 | ScmpArch::X32 | ScmpArch::Arm));
-        let is_whole = rule.compares.iter().all(|compare| !is_short && compare.value & !compare.mask == 0);
+        let is_direct = !(has_i386 && way_through(&rule.syscall, ScmpArch::X86).is_some());
         // A number names a call of the native architecture alone.
-        is_distinct && is_alone && is_direct && is_whole && rule.action != filter.default && rule.syscall.parse::<i32>().is_err()
-    })
+        if !is_direct || rule.action == filter.default || rule.syscall.parse::<i32>().is_ok() {
+            return false;
+        }
+        // A second rule is merged into one tree with the first, and of some such trees libseccomp 2.5 loses branches:
+        // only where nothing is compared is it left to do that.
+        let Ok(call) = ScmpSyscall::from_name(&rule.syscall) else { return false };
+        if !add(&mut calls, key(i32::from(call).cast_unsigned(), 0)) {
+            return false;
+        }
+    }
+    true
 }
 
 fn scmp_action(action: u32) -> Option<ScmpAction> {
@@ -137,38 +168,44 @@ const X32_BIT: u32 = 0x4000_0000;
 /// Of an AUDIT_ARCH_*: its arguments have 64 bits. The others can't name an address of a 64-bit kernel's.
 const WIDE: u32 = 0x8000_0000;
 
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 struct Label(usize);
 
-enum Item {
-    Plain(Instruction),
-    /// Conditional, forwards; made long where a distance does not fit its byte.
-    Branch { code: u16, k: u32, yes: Label, no: Label },
-    Here(Label),
+#[derive(Clone, Copy)]
+struct Item {
+    code: u16,
+    k: u32,
+    /// Of a conditional jump, which goes forwards: where to, by its answer.
+    to: Option<[Label; 2]>,
+    /// A distance does not fit its byte.
+    is_long: bool,
 }
 
 #[derive(Default)]
 struct Code {
     items: Vec<Item>,
-    labels: usize,
+    /// The item that each label stands before.
+    labels: Vec<usize>,
 }
 
 impl Code {
     fn label(&mut self) -> Label {
-        self.labels += 1;
-        Label(self.labels - 1)
+        self.labels.push(0);
+        Label(self.labels.len() - 1)
     }
 
     fn here(&mut self, label: Label) {
-        self.items.push(Item::Here(label));
+        if let Some(place) = self.labels.get_mut(label.0) {
+            *place = self.items.len();
+        }
     }
 
     fn plain(&mut self, code: u16, k: u32) {
-        self.items.push(Item::Plain(Instruction { code, jt: 0, jf: 0, k }));
+        self.items.push(Item { code, k, to: None, is_long: false });
     }
 
     fn branch(&mut self, code: u16, k: u32, yes: Label, no: Label) {
-        self.items.push(Item::Branch { code, k, yes, no });
+        self.items.push(Item { code, k, to: Some([yes, no]), is_long: false });
     }
 
     /// Goes on at `yes` where the accumulator equals `k`, else right here.
@@ -179,117 +216,137 @@ impl Code {
     }
 
     /// A branch is one instruction while both distances fit, else three; making one long can only make others longer.
-    fn assemble(&self) -> Result<Vec<Instruction>> {
-        let mut long = vec![false; self.items.len()];
+    fn assemble(&mut self) -> Vec<Instruction> {
         loop {
-            let (places, positions) = self.place(&long);
+            let places = self.places();
+            let Code { items, labels } = self;
             let mut is_settled = true;
-            for ((item, long), at) in self.items.iter().zip(&mut long).zip(&positions) {
-                if let Item::Branch { yes, no, .. } = item
-                    && !*long
-                    && [yes, no].iter().any(|label| places.get(label.0).is_none_or(|place| place - at - 1 > 255))
-                {
-                    *long = true;
+            for (item, at) in items.iter_mut().zip(&places) {
+                let Some([yes, no]) = item.to else { continue };
+                if !item.is_long && distance(labels, &places, yes, *at).max(distance(labels, &places, no, *at)) > 255 {
+                    item.is_long = true;
                     is_settled = false;
                 }
             }
             if is_settled {
-                return self.emit(&long, &places, &positions);
+                return self.emit(&places);
             }
         }
     }
 
-    /// Where each label and each item comes to lie.
-    fn place(&self, long: &[bool]) -> (Vec<usize>, Vec<usize>) {
-        let mut places = vec![0; self.labels];
-        let mut positions = Vec::with_capacity(self.items.len());
+    /// Where each item comes to lie, and the end.
+    fn places(&self) -> Vec<u32> {
+        let mut places = Vec::with_capacity(self.items.len() + 1);
         let mut at = 0;
-        for (item, long) in self.items.iter().zip(long) {
-            positions.push(at);
-            match item {
-                Item::Plain(_) => at += 1,
-                Item::Branch { .. } => at += if *long { 3 } else { 1 },
-                Item::Here(label) => {
-                    if let Some(place) = places.get_mut(label.0) {
-                        *place = at;
-                    }
-                }
-            }
+        for item in &self.items {
+            places.push(at);
+            at += if item.is_long { 3 } else { 1 };
         }
-        (places, positions)
+        places.push(at);
+        places
     }
 
-    fn emit(&self, long: &[bool], places: &[usize], positions: &[usize]) -> Result<Vec<Instruction>> {
-        let mut out = Vec::new();
-        let distance = |label: &Label, from: usize| places.get(label.0).map_or(0, |place| place.saturating_sub(from + 1));
-        for ((item, long), at) in self.items.iter().zip(long).zip(positions) {
-            match item {
-                Item::Plain(instruction) => out.push(*instruction),
-                Item::Branch { code, k, yes, no } if *long => {
-                    out.push(Instruction { code: *code, jt: 0, jf: 1, k: *k });
-                    for (step, label) in [(1, yes), (2, no)] {
-                        let k = u32::try_from(distance(label, at + step)).map_err(|_| bad(libc::E2BIG, "the filter"))?;
-                        out.push(Instruction { code: JUMP, jt: 0, jf: 0, k });
-                    }
+    fn emit(&self, places: &[u32]) -> Vec<Instruction> {
+        let mut out = Vec::with_capacity(places.len());
+        for (item, at) in self.items.iter().zip(places) {
+            let mut one = Instruction { code: item.code, jt: 0, jf: 0, k: item.k };
+            let Some([yes, no]) = item.to else {
+                out.push(one);
+                continue;
+            };
+            if item.is_long {
+                one.jf = 1;
+                out.push(one);
+                for (label, step) in [(yes, 1), (no, 2)] {
+                    out.push(Instruction { code: JUMP, jt: 0, jf: 0, k: distance(&self.labels, places, label, at + step) });
                 }
-                Item::Branch { code, k, yes, no } => {
-                    let byte = |label| u8::try_from(distance(label, *at)).map_err(|_| bad(libc::E2BIG, "the filter"));
-                    out.push(Instruction { code: *code, jt: byte(yes)?, jf: byte(no)?, k: *k });
-                }
-                Item::Here(_) => {}
+            } else {
+                one.jt = byte(distance(&self.labels, places, yes, *at));
+                one.jf = byte(distance(&self.labels, places, no, *at));
+                out.push(one);
             }
         }
-        Ok(out)
+        out
     }
+}
+
+/// What a jump at `from` skips to arrive at `label`.
+fn distance(labels: &[usize], places: &[u32], label: Label, from: u32) -> u32 {
+    let place = labels.get(label.0).and_then(|item| places.get(*item)).copied().unwrap_or(0);
+    place.saturating_sub(from + 1)
+}
+
+/// Of a distance that was found to fit.
+fn byte(distance: u32) -> u8 {
+    u8::try_from(distance).unwrap_or(u8::MAX)
+}
+
+fn is_branch(code: u16) -> bool {
+    code & 7 == 5 && code != JUMP
+}
+
+/// The last of the returns equal to the one `distance` behind `at` that a jump from there reaches.
+fn furthest(code: &[Instruction], at: usize, distance: u8) -> u8 {
+    let behind = code.get(at + 1..).unwrap_or(&[]);
+    let Some(target) = behind.get(usize::from(distance)).filter(|target| target.code == RETURN) else { return distance };
+    let mut furthest = u8::MAX;
+    while furthest > distance && behind.get(usize::from(furthest)) != Some(target) {
+        furthest -= 1;
+    }
+    furthest
 }
 
 /// A jump to a return goes to the last equal one that it reaches; the others, which nothing reaches any more, go. The
 /// kernel translates every instruction anew for each program that is started. No jump gets longer by it.
 fn share_returns(mut code: Vec<Instruction>) -> Vec<Instruction> {
-    let is_jump = |code: u16| code & 7 == 5 && code != JUMP;
-    for at in 0..code.len() {
-        let Some(&from) = code.get(at) else { break };
-        if !is_jump(from.code) {
-            continue;
-        }
-        let furthest = |distance: u8| {
-            let target = code.get(at + 1 + usize::from(distance)).copied();
-            let same = |further: &u8| code.get(at + 1 + usize::from(*further)).copied() == target;
-            if target.is_some_and(|target| target.code == RETURN) { (distance..=u8::MAX).rev().find(same).unwrap_or(distance) } else { distance }
-        };
-        let (jt, jf) = (furthest(from.jt), furthest(from.jf));
-        if let Some(from) = code.get_mut(at) {
-            (from.jt, from.jf) = (jt, jf);
-        }
-    }
+    // By place: whether something goes there, which is known once all before it are seen.
     let mut is_reached = vec![false; code.len()];
-    let mut reach = |at: usize| if let Some(reached) = is_reached.get_mut(at) { *reached = true };
-    reach(0);
-    for (at, from) in code.iter().enumerate() {
-        match from.code {
-            RETURN => {}
-            JUMP => reach(at + 1 + from.k as usize),
-            code if is_jump(code) => [from.jt, from.jf].into_iter().for_each(|distance| reach(at + 1 + usize::from(distance))),
-            _ => reach(at + 1),
-        }
+    if let Some(first) = is_reached.first_mut() {
+        *first = true;
     }
     let mut places = Vec::with_capacity(code.len());
-    let mut place = 0usize;
-    for reached in &is_reached {
+    let mut place = 0u32;
+    for at in 0..code.len() {
+        let Some(mut one) = code.get(at).copied() else { break };
         places.push(place);
-        place += usize::from(*reached);
-    }
-    let moved = |at: usize, distance: usize| places.get(at + 1 + distance).zip(places.get(at)).map_or(0, |(to, from)| to.saturating_sub(from + 1));
-    let mut out = Vec::with_capacity(place);
-    for (at, from) in code.iter().enumerate().filter(|(at, _)| is_reached.get(*at) == Some(&true)) {
-        let mut moved_one = *from;
-        if from.code == JUMP {
-            moved_one.k = u32::try_from(moved(at, from.k as usize)).unwrap_or(0);
-        } else if is_jump(from.code) {
-            moved_one.jt = u8::try_from(moved(at, from.jt.into())).unwrap_or(0);
-            moved_one.jf = u8::try_from(moved(at, from.jf.into())).unwrap_or(0);
+        if is_reached.get(at) != Some(&true) {
+            continue;
         }
-        out.push(moved_one);
+        place += 1;
+        let targets = match one.code {
+            RETURN => continue,
+            JUMP => [one.k; 2],
+            other if is_branch(other) => {
+                (one.jt, one.jf) = (furthest(&code, at, one.jt), furthest(&code, at, one.jf));
+                [one.jt.into(), one.jf.into()]
+            }
+            _ => [0; 2],
+        };
+        for target in targets {
+            if let Some(reached) = is_reached.get_mut(at + 1 + target as usize) {
+                *reached = true;
+            }
+        }
+        if let Some(changed) = code.get_mut(at) {
+            *changed = one;
+        }
+    }
+    let moved = |at: usize, distance: u32| {
+        let (to, from) = (places.get(at + 1 + distance as usize), places.get(at));
+        to.zip(from).map_or(0, |(to, from)| to.saturating_sub(from + 1))
+    };
+    let mut out = Vec::with_capacity(code.len());
+    for (at, one) in code.iter().enumerate() {
+        let mut one = *one;
+        if is_reached.get(at) != Some(&true) {
+            continue;
+        }
+        if one.code == JUMP {
+            one.k = moved(at, one.k);
+        } else if is_branch(one.code) {
+            (one.jt, one.jf) = (byte(moved(at, one.jt.into())), byte(moved(at, one.jf.into())));
+        }
+        out.push(one);
     }
     out
 }
@@ -317,23 +374,30 @@ pub fn native_audit_arch() -> u32 {
 pub fn generate(filter: &Filter) -> Result<Vec<Instruction>> {
     let mut code = Code::default();
     code.plain(LOAD, ARCH);
-    let arches: Vec<(u32, bool, ScmpArch)> = filter.arches.iter().filter_map(|arch| audit_arch(*arch).map(|(audit, x32)| (audit, x32, *arch))).collect();
-    let mut audits: Vec<u32> = arches.iter().map(|(audit, ..)| *audit).collect();
-    audits.dedup();
-    audits.sort_unstable();
-    audits.dedup();
+    let mut audits = Vec::new();
+    for arch in &filter.arches {
+        if let Some((audit, _)) = audit_arch(*arch) {
+            add(&mut audits, key(audit, 0));
+        }
+    }
     for audit in audits {
+        let (audit, _) = parts(audit);
+        let (mut those, mut plain, mut x32) = (Vec::new(), None, None);
+        for arch in &filter.arches {
+            let Some((other, is_x32)) = audit_arch(*arch) else { continue };
+            if other == audit {
+                those.push(*arch);
+                (if is_x32 { &mut x32 } else { &mut plain }).get_or_insert(*arch);
+            }
+        }
         let (inside, next) = (code.label(), code.label());
         code.branch(JEQ, audit, inside, next);
         code.here(inside);
         code.plain(LOAD, NR);
         if filter.refuses_kernel_pointers && audit & WIDE != 0 {
-            let those: Vec<ScmpArch> = arches.iter().filter(|(other, ..)| *other == audit).map(|(.., arch)| *arch).collect();
             refuse_kernel_pointers(&mut code, &those);
             code.plain(LOAD, NR);
         }
-        let plain = arches.iter().find(|(other, x32, _)| *other == audit && !x32).map(|(.., arch)| *arch);
-        let x32 = arches.iter().find(|(other, x32, _)| *other == audit && *x32).map(|(.., arch)| *arch);
         if audit == 0xc000_003e {
             // A tracer that skips a call leaves -1 for its number, which is no call of the x32 kind. Asked last: at every
             // start the kernel runs the filter once for each call that there is.
@@ -351,28 +415,43 @@ pub fn generate(filter: &Filter) -> Result<Vec<Instruction>> {
         code.here(next);
     }
     code.plain(RETURN, act::KILL_PROCESS);
-    code.assemble().map(share_returns)
+    Ok(share_returns(code.assemble()))
 }
 
 /// Where each run of numbers begins whose calls have all their addresses in as many leading arguments.
 fn leading_addresses(arches: &[ScmpArch]) -> Vec<(u32, usize)> {
-    let mut counts: BTreeMap<u32, usize> = BTreeMap::new();
+    let mut calls = Vec::new();
     for (names, count) in LEADING.iter().zip(1..) {
-        let calls = names.split_whitespace().flat_map(|name| arches.iter().filter_map(move |arch| number(name, *arch)));
-        counts.extend(calls.map(|number| (number.cast_unsigned(), count)));
+        for name in names.split(' ') {
+            for arch in arches {
+                if let Some(number) = number(name, *arch) {
+                    add(&mut calls, key(number.cast_unsigned(), count));
+                }
+            }
+        }
     }
     let mut runs = vec![(0, 0)];
-    let mut add = |number, count| if runs.last().is_some_and(|(_, last)| *last != count) { runs.push((number, count)) };
     let mut next = 0;
-    for (number, count) in counts {
-        if number != next {
-            add(next, 0);
+    for (at, call) in calls.iter().enumerate() {
+        let (number, count) = parts(*call);
+        // Of two counts the larger one.
+        if calls.get(at + 1).is_some_and(|other| parts(*other).0 == number) {
+            continue;
         }
-        add(number, count);
+        if number != next {
+            add_run(&mut runs, next, 0);
+        }
+        add_run(&mut runs, number, count);
         next = number + 1;
     }
-    add(next, 0);
+    add_run(&mut runs, next, 0);
     runs
+}
+
+fn add_run(runs: &mut Vec<(u32, usize)>, first: u32, count: usize) {
+    if runs.last().is_some_and(|(_, last)| *last != count) {
+        runs.push((first, count));
+    }
 }
 
 /// The accumulator holds the call's number; where nothing is refused it goes on behind.
@@ -437,21 +516,130 @@ fn table(code: &mut Code, filter: &Filter, arch: Option<ScmpArch>) -> Result<()>
         code.plain(RETURN, act::KILL_PROCESS);
         return Ok(());
     };
-    let mut calls: BTreeMap<u32, Vec<Cow<Rule>>> = BTreeMap::new();
+    let mut table = Table { default: filter.default, entries: Vec::new(), order: Vec::new() };
     for (position, rule) in filter.rules.iter().enumerate() {
         if let Some(number) = number(&rule.syscall, arch) {
-            calls.entry(number.cast_unsigned()).or_default().push(Cow::Borrowed(rule));
+            table.enter(number.cast_unsigned(), rule, None);
         } else if let Some(way) = way_through(&rule.syscall, arch) {
             if let Some(direct) = way.direct(&rule.syscall, arch)? {
-                calls.entry(direct).or_default().push(Cow::Borrowed(rule));
+                table.enter(direct, rule, None);
             }
-            if let Some(rule) = way.rule(filter, position)? {
-                calls.entry(way.number).or_default().push(Cow::Owned(rule));
+            if let Some(selects) = way.selects(filter, position)? {
+                table.enter(way.number, rule, Some(selects));
             }
         }
     }
-    search(code, &spans(&calls, filter.default), filter.default);
+    let spans = table.spans();
+    table.search(code, &spans);
     Ok(())
+}
+
+struct Table<'a> {
+    default: u32,
+    entries: Vec<Entry<'a>>,
+    /// By number, then by entry.
+    order: Vec<u64>,
+}
+
+struct Entry<'a> {
+    rule: &'a Rule,
+    /// Instead of the rule's own comparisons.
+    selects: Option<Compare>,
+}
+
+impl Entry<'_> {
+    fn compares(&self) -> &[Compare] {
+        self.selects.as_ref().map_or(&self.rule.compares, std::slice::from_ref)
+    }
+}
+
+/// Numbers that all get the same, up to the next span's first.
+struct Span {
+    first: u32,
+    /// Of the order: what decides. None: the action always.
+    rules: (usize, usize),
+    action: u32,
+}
+
+impl Span {
+    fn is_plain(&self) -> bool {
+        self.rules.0 == self.rules.1
+    }
+}
+
+impl<'a> Table<'a> {
+    fn enter(&mut self, number: u32, rule: &'a Rule, selects: Option<Compare>) {
+        add(&mut self.order, key(number, self.entries.len()));
+        self.entries.push(Entry { rule, selects });
+    }
+
+    fn entry(&self, key: u64) -> Option<&Entry<'a>> {
+        self.entries.get(parts(key).1)
+    }
+
+    /// All numbers, from 0: an allowance of most calls is a few long spans.
+    fn spans(&self) -> Vec<Span> {
+        let mut spans = vec![Span { first: 0, rules: (0, 0), action: self.default }];
+        let mut at = 0;
+        while let Some(first) = self.order.get(at) {
+            let (start, (number, _)) = (at, parts(*first));
+            while self.order.get(at).is_some_and(|key| parts(*key).0 == number) {
+                at += 1;
+            }
+            let always = self.entry(*first).filter(|entry| entry.compares().is_empty());
+            let span = match always {
+                Some(entry) => Span { first: number, rules: (0, 0), action: entry.rule.action },
+                None => Span { first: number, rules: (start, at), action: 0 },
+            };
+            add_span(&mut spans, span);
+            add_span(&mut spans, Span { first: number.saturating_add(1), rules: (0, 0), action: self.default });
+        }
+        spans
+    }
+
+    /// A binary search over the spans, then each call's rules in their order.
+    fn search(&self, code: &mut Code, spans: &[Span]) {
+        match spans {
+            [] => code.plain(RETURN, self.default),
+            [span] if span.is_plain() => code.plain(RETURN, span.action),
+            [span] => self.rules_of_one(code, span.rules),
+            _ => {
+                let (low, high) = spans.split_at(spans.len() / 2);
+                let (above, below) = (code.label(), code.label());
+                code.branch(JGE, high.first().map_or(0, |span| span.first), above, below);
+                code.here(below);
+                self.search(code, low);
+                code.here(above);
+                self.search(code, high);
+            }
+        }
+    }
+
+    fn rules_of_one(&self, code: &mut Code, (from, to): (usize, usize)) {
+        for key in self.order.get(from..to).unwrap_or(&[]) {
+            let Some(entry) = self.entry(*key) else { continue };
+            let next = code.label();
+            for compare in entry.compares() {
+                compare_one(code, compare, next);
+            }
+            code.plain(RETURN, entry.rule.action);
+            code.here(next);
+            if entry.compares().is_empty() {
+                return; // nothing behind it is ever reached
+            }
+        }
+        code.plain(RETURN, self.default);
+    }
+}
+
+fn add_span(spans: &mut Vec<Span>, span: Span) {
+    if spans.last().is_some_and(|last| last.first == span.first) {
+        spans.pop();
+    }
+    let goes_on = |last: &Span| last.is_plain() && span.is_plain() && last.action == span.action;
+    if !spans.last().is_some_and(goes_on) {
+        spans.push(span);
+    }
 }
 
 /// A call's way through another: a selector in the first argument, the call's own arguments behind it, or in memory.
@@ -479,113 +667,43 @@ fn way_through(name: &str, arch: ScmpArch) -> Option<Way> {
 impl Way {
     /// The number that the call has besides, since Linux 4.3 and 5.1: only i386's are known here.
     fn direct(&self, name: &str, arch: ScmpArch) -> Result<Option<u32>> {
-        const SOCKET: [Option<u32>; 21] = [
-            None, Some(359), Some(361), Some(362), Some(363), None, Some(367), Some(368), Some(360), None, None, Some(369),
-            Some(371), Some(373), Some(366), Some(365), Some(370), Some(372), Some(364), Some(337), Some(345),
-        ];
+        const SOCKET: [u16; 21] =
+            [0, 359, 361, 362, 363, 0, 367, 368, 360, 0, 0, 369, 371, 373, 366, 365, 370, 372, 364, 337, 345];
+        const IPC: [u16; 25] = [0, 0, 393, 394, 0, 0, 0, 0, 0, 0, 0, 400, 401, 399, 402, 0, 0, 0, 0, 0, 0, 397, 398, 395, 396];
         if arch != ScmpArch::X86 {
-            return Err(bad(libc::EOPNOTSUPP, format!("rules of different actions, or several comparisons of one argument, for {name} on {arch:?}")));
+            let arch = if arch == ScmpArch::S390X { "s390x" } else { "ppc64le" };
+            return Err(bad(libc::EOPNOTSUPP, format_args!("rules of different actions, or several comparisons of one argument, for {name} on {arch}")));
         }
-        Ok(match (self.number, self.selector) {
-            (102, selector) => SOCKET.get(selector as usize).copied().flatten(),
-            (_, 2) => Some(393),
-            (_, 3) => Some(394),
-            (_, 11) => Some(400),
-            (_, 12) => Some(401),
-            (_, 13) => Some(399),
-            (_, 14) => Some(402),
-            (_, 21) => Some(397),
-            (_, 22) => Some(398),
-            (_, 23) => Some(395),
-            (_, 24) => Some(396),
-            _ => None,
-        })
+        let direct = if self.number == 102 { SOCKET.get(self.selector as usize) } else { IPC.get(self.selector as usize) };
+        Ok(direct.filter(|number| **number != 0).map(|number| (*number).into()))
     }
 
-    /// The rule at `position` as one for the way. There no filter sees what it compares, so it may apply or not: it
-    /// always does where nothing that may decide in its place is stricter, else never, and the stricter one does. So
-    /// nothing is allowed that the rules forbid.
-    fn rule(&self, filter: &Filter, position: usize) -> Result<Option<Rule>> {
+    /// For the rule at `position` the comparison that stands for it on the way. There no filter sees what it compares, so
+    /// it may apply or not: it always does where nothing that may decide in its place is stricter, else never, and the
+    /// stricter one does. So nothing is allowed that the rules forbid.
+    fn selects(&self, filter: &Filter, position: usize) -> Result<Option<Compare>> {
         let Some((rule, behind)) = filter.rules.get(position..).and_then(<[Rule]>::split_first) else { return Ok(None) };
-        let selects = Compare::masked(0, self.mask, self.selector.into());
-        let always = Rule { action: rule.action, syscall: rule.syscall.clone(), compares: vec![selects] };
+        let always = Some(Compare::masked(0, self.mask, self.selector.into()));
         if rule.compares.is_empty() {
-            return Ok(Some(always));
+            return Ok(always);
         }
         let strictness = act::precedence(rule.action);
-        for other in behind.iter().filter(|other| other.syscall == rule.syscall || other.syscall == self.through) {
+        for other in behind {
             if other.syscall == self.through && !other.compares.is_empty() {
-                return Err(bad(libc::EOPNOTSUPP, format!("comparisons both of {} and of {}", self.through, rule.syscall)));
+                return Err(bad(libc::EOPNOTSUPP, format_args!("comparisons both of {} and of {}", self.through, rule.syscall)));
+            }
+            if other.syscall != rule.syscall && other.syscall != self.through {
+                continue;
             }
             if act::precedence(other.action) < strictness {
                 return Ok(None);
             }
             if other.compares.is_empty() {
-                return Ok(Some(always));
+                return Ok(always);
             }
         }
-        Ok((act::precedence(filter.default) >= strictness).then_some(always))
+        Ok(if act::precedence(filter.default) >= strictness { always } else { None })
     }
-}
-
-/// What the numbers of a span all get.
-enum Verdict<'a> {
-    Always(u32),
-    Rules(&'a [Cow<'a, Rule>]),
-}
-
-/// All numbers, from 0, each span with its first: an allowance of most calls is a few long spans.
-fn spans<'a>(calls: &'a BTreeMap<u32, Vec<Cow<'a, Rule>>>, default: u32) -> Vec<(u32, Verdict<'a>)> {
-    let mut spans = vec![(0, Verdict::Always(default))];
-    for (number, rules) in calls {
-        let verdict = match rules.first() {
-            Some(rule) if rule.compares.is_empty() => Verdict::Always(rule.action),
-            _ => Verdict::Rules(rules),
-        };
-        for (first, verdict) in [(*number, verdict), (number.saturating_add(1), Verdict::Always(default))] {
-            if spans.last().is_some_and(|(last, _)| *last == first) {
-                spans.pop();
-            }
-            match (spans.last(), &verdict) {
-                (Some((_, Verdict::Always(last))), Verdict::Always(action)) if last == action => {}
-                _ => spans.push((first, verdict)),
-            }
-        }
-    }
-    spans
-}
-
-/// A binary search over the spans, then each call's rules in their order.
-fn search(code: &mut Code, spans: &[(u32, Verdict)], default: u32) {
-    match spans {
-        [] => code.plain(RETURN, default),
-        [(_, Verdict::Always(action))] => code.plain(RETURN, *action),
-        [(_, Verdict::Rules(rules))] => rules_of_one(code, rules, default),
-        _ => {
-            let (low, high) = spans.split_at(spans.len() / 2);
-            let (above, below) = (code.label(), code.label());
-            code.branch(JGE, high.first().map_or(0, |(first, _)| *first), above, below);
-            code.here(below);
-            search(code, low, default);
-            code.here(above);
-            search(code, high, default);
-        }
-    }
-}
-
-fn rules_of_one(code: &mut Code, rules: &[Cow<Rule>], default: u32) {
-    for rule in rules {
-        let next = code.label();
-        for compare in &rule.compares {
-            compare_one(code, compare, next);
-        }
-        code.plain(RETURN, rule.action);
-        code.here(next);
-        if rule.compares.is_empty() {
-            return; // nothing behind it is ever reached
-        }
-    }
-    code.plain(RETURN, default);
 }
 
 /// Goes on where the comparison holds, to `fails` where not. The halves of an argument lie low first: both

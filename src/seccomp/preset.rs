@@ -49,39 +49,38 @@ fn bits(index: u32, bits: u64) -> Compare {
 
 const ALL: u64 = 511;
 
-/// The table: bit, answer, call, comparison.
-fn table() -> Vec<(sandbox_deny, u32, &'static str, Option<Compare>)> {
-    let new_user = libc::CLONE_NEWUSER as u64;
-    let mut table = vec![
-        (SANDBOX_DENY_TERMINAL_INJECTION, EPERM, "ioctl", Some(int(1, 0x5412))), // TIOCSTI
-        (SANDBOX_DENY_TERMINAL_INJECTION, EPERM, "ioctl", Some(int(1, 0x541c))), // TIOCLINUX
-        (SANDBOX_DENY_USER_NAMESPACES, EPERM, "clone", Some(bits(0, new_user))),
-        (SANDBOX_DENY_USER_NAMESPACES, EPERM, "unshare", Some(bits(0, new_user))),
-        (SANDBOX_DENY_USER_NAMESPACES, ENOSYS, "clone3", None),
-        (SANDBOX_DENY_PERF, EPERM, "perf_event_open", None),
-        (SANDBOX_DENY_BPF, EPERM, "bpf", None),
-        (SANDBOX_DENY_SECCOMP, ENOSYS, "seccomp", None),
-        (SANDBOX_DENY_SECCOMP, EINVAL, "prctl", Some(int(0, 22))), // PR_SET_SECCOMP
-    ];
-    table.extend(["io_uring_setup", "io_uring_enter", "io_uring_register"].map(|call| (SANDBOX_DENY_IO_URING, ENOSYS, call, None)));
-    table.extend(["add_key", "request_key", "keyctl"].map(|call| (SANDBOX_DENY_KEYRINGS, EPERM, call, None)));
-    let tracing = ["ptrace", "process_vm_readv", "process_vm_writev", "process_madvise", "pidfd_getfd", "kcmp"];
-    table.extend(tracing.map(|call| (SANDBOX_DENY_PTRACE, EPERM, call, None)));
-    table
-}
-
 impl Filter {
     pub fn deny(&mut self, what: u64) -> Result<()> {
         if what & !ALL != 0 {
             return Err(Error::new(Stage::SANDBOX_STAGE_SECCOMP, 0, libc::EINVAL, format!("denials {what:#x}")));
         }
-        for (_, action, call, compare) in table().into_iter().filter(|(bit, ..)| what & *bit as u64 != 0) {
-            self.deny_first(action, call, compare.into_iter().collect());
-        }
+        let new_user = Some(bits(0, libc::CLONE_NEWUSER as u64));
+        self.deny_where(what, SANDBOX_DENY_TERMINAL_INJECTION, EPERM, "ioctl", Some(int(1, 0x5412))); // TIOCSTI
+        self.deny_where(what, SANDBOX_DENY_TERMINAL_INJECTION, EPERM, "ioctl", Some(int(1, 0x541c))); // TIOCLINUX
+        self.deny_where(what, SANDBOX_DENY_USER_NAMESPACES, EPERM, "clone unshare", new_user);
+        self.deny_where(what, SANDBOX_DENY_USER_NAMESPACES, ENOSYS, "clone3", None);
+        self.deny_where(what, SANDBOX_DENY_PERF, EPERM, "perf_event_open", None);
+        self.deny_where(what, SANDBOX_DENY_BPF, EPERM, "bpf", None);
+        self.deny_where(what, SANDBOX_DENY_SECCOMP, ENOSYS, "seccomp", None);
+        self.deny_where(what, SANDBOX_DENY_SECCOMP, EINVAL, "prctl", Some(int(0, 22))); // PR_SET_SECCOMP
+        self.deny_where(what, SANDBOX_DENY_IO_URING, ENOSYS, "io_uring_setup io_uring_enter io_uring_register", None);
+        self.deny_where(what, SANDBOX_DENY_KEYRINGS, EPERM, "add_key request_key keyctl", None);
+        let tracing = "ptrace process_vm_readv process_vm_writev process_madvise pidfd_getfd kcmp";
+        self.deny_where(what, SANDBOX_DENY_PTRACE, EPERM, tracing, None);
         if what & SANDBOX_DENY_KERNEL_POINTERS as u64 != 0 {
             self.refuses_kernel_pointers = true;
         }
         Ok(())
+    }
+
+    /// Each of `calls`, where the comparison holds, if the bit is among what is asked for.
+    #[inline(never)]
+    fn deny_where(&mut self, what: u64, bit: sandbox_deny, action: u32, calls: &str, compare: Option<Compare>) {
+        if what & bit as u64 != 0 {
+            for call in calls.split(' ') {
+                self.deny_first(action, call, compare.as_slice().to_vec());
+            }
+        }
     }
 
     pub fn deny_ioctl(&mut self, request: u32) {
