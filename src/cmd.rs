@@ -80,7 +80,7 @@ pub struct FilterUse {
     pub flags: u64,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Cmd {
     pub program: CString,
     pub args: Vec<CString>,
@@ -127,6 +127,52 @@ const MOST_FILTERS: usize = 32;
 /// PTRACE_O_*: the events, EXITKILL and SUSPEND_SECCOMP.
 const PTRACE_OPTIONS: u64 = 0x3000ff;
 const MOST_STRINGS: usize = 1 << 20;
+
+/// Field by field into a new one: what clones all and then builds has each field's failure drop all fields before it,
+/// which makes twice the code.
+impl Clone for Cmd {
+    fn clone(&self) -> Self {
+        let Cmd {
+            program, args, arg0, env_clear, env, cwd, exec_fd, stdio, passed, rlimits, cpus, options, on_ready, pre_exec, filters, ptrace,
+            namespaces, uid_maps, gid_maps, joined, hostname, time_offsets, identity, capabilities, mounts, landlock, preset, cgroup,
+            stdio_given, confining, latched, plan,
+        } = self;
+        let mut copy = Cmd::new(c"");
+        copy.program = program.clone();
+        copy.args = args.clone();
+        copy.arg0 = arg0.clone();
+        copy.env_clear = *env_clear;
+        copy.env = env.clone();
+        copy.cwd = cwd.clone();
+        copy.exec_fd = exec_fd.clone();
+        copy.stdio = stdio.clone();
+        copy.passed = passed.clone();
+        copy.rlimits = rlimits.clone();
+        copy.cpus = cpus.clone();
+        copy.options = options.clone();
+        copy.on_ready = *on_ready;
+        copy.pre_exec = *pre_exec;
+        copy.filters = filters.clone();
+        copy.ptrace = *ptrace;
+        copy.namespaces = *namespaces;
+        copy.uid_maps = uid_maps.clone();
+        copy.gid_maps = gid_maps.clone();
+        copy.joined = joined.clone();
+        copy.hostname = hostname.clone();
+        copy.time_offsets = time_offsets.clone();
+        copy.identity = identity.clone();
+        copy.capabilities = *capabilities;
+        copy.mounts = mounts.clone();
+        copy.landlock = landlock.clone();
+        copy.preset = *preset;
+        copy.cgroup = cgroup.clone();
+        copy.stdio_given = *stdio_given;
+        copy.confining = *confining;
+        copy.latched = latched.clone();
+        copy.plan = plan.clone();
+        copy
+    }
+}
 
 impl Cmd {
     pub fn new(program: &CStr) -> Self {

@@ -229,6 +229,13 @@ impl Display for Quoted<'_> {
     }
 }
 
+/// One more item of "one, two, three".
+#[inline(never)]
+pub fn list(text: &mut String, item: &dyn Display) {
+    let comma = if text.is_empty() { "" } else { ", " };
+    let _ = write!(text, "{comma}{item}");
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

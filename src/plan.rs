@@ -182,6 +182,18 @@ pub struct Plan {
     pub host_ids: Option<[u32; 6]>,
 }
 
+/// What a plan holds lists of.
+///
+/// # Safety
+/// No padding.
+pub unsafe trait Number {}
+// SAFETY: a number is its bytes.
+unsafe impl Number for u64 {}
+// SAFETY: as above.
+unsafe impl Number for u32 {}
+// SAFETY: as above.
+unsafe impl Number for i32 {}
+
 pub struct Builder {
     plan: Plan,
     before_border: bool,
@@ -381,9 +393,9 @@ impl Builder {
         self.data(text.to_bytes_with_nul())
     }
 
-    pub fn numbers<T: Copy>(&mut self, numbers: &[T], bytes: impl Fn(T) -> Vec<u8>) -> u32 {
-        let bytes: Vec<u8> = numbers.iter().flat_map(|number| bytes(*number)).collect();
-        self.data(&bytes)
+    pub fn numbers<T: Number>(&mut self, numbers: &[T]) -> u32 {
+        // SAFETY: as the trait says.
+        self.data(unsafe { std::slice::from_raw_parts(numbers.as_ptr().cast(), size_of_val(numbers)) })
     }
 
     /// The slot of `source`, made where there is none yet.

@@ -96,13 +96,22 @@ struct Probe {
 type Asked = crate::error::Result<()>;
 
 impl Probe {
-    /// A spawn with what `ask` asks for; its end is not waited for.
+    /// A spawn with what `ask` asks for; its end is not waited for. What is not `ask` stands apart: this is compiled anew
+    /// for each.
     fn spawn(&self, ask: impl FnOnce(&mut Cmd) -> Asked) -> Result<Option<Child>, i32> {
         let mut cmd = Cmd::new(c"/");
-        let asked = self.program.as_ref().map_or(Ok(()), |program| cmd.exec_fd(program.as_raw_fd())).and_then(|()| {
+        let asked = ask(&mut cmd);
+        self.start(cmd, asked)
+    }
+
+    #[inline(never)]
+    fn start(&self, mut cmd: Cmd, asked: Asked) -> Result<Option<Child>, i32> {
+        let asked = asked.and_then(|()| {
+            if let Some(program) = &self.program {
+                cmd.exec_fd(program.as_raw_fd())?;
+            }
             cmd.env_clear()?;
-            cmd.option(Opt::SANDBOX_OPT_ALLOW_PRIVILEGED_HOST as u32, 1)?;
-            ask(&mut cmd)
+            cmd.option(Opt::SANDBOX_OPT_ALLOW_PRIVILEGED_HOST as u32, 1)
         });
         match asked.and_then(|()| launch::spawn(&cmd, cmd.plan()?)) {
             Ok(child) => Ok(Some(child)),
@@ -113,7 +122,12 @@ impl Probe {
 
     /// 0, or why not.
     fn errno(&self, ask: impl FnOnce(&mut Cmd) -> Asked) -> i32 {
-        match self.spawn(ask) {
+        Self::end(self.spawn(ask))
+    }
+
+    #[inline(never)]
+    fn end(started: Result<Option<Child>, i32>) -> i32 {
+        match started {
             Ok(Some(child)) if child.wait(-1).is_err() && !child.has_ended() => libc::ECHILD,
             Ok(_) => 0,
             Err(errno) => errno,

@@ -12,6 +12,7 @@ use crate::error::{Error, Result, Stage};
 use crate::fd;
 use nix::errno::Errno;
 use std::ffi::{CStr, CString};
+use std::fmt::{self, Display, Formatter};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -23,6 +24,13 @@ pub struct Setting {
     pub value: CString,
     /// Which of the caller's.
     pub index: usize,
+}
+
+impl Display for Setting {
+    fn fmt(&self, to: &mut Formatter<'_>) -> fmt::Result {
+        // The setter let no other bytes in.
+        write!(to, "{} {}", self.file.to_str().unwrap_or("?"), crate::error::quoted(&self.value))
+    }
 }
 
 /// What a plan knows of its children's cgroups.
@@ -233,16 +241,15 @@ impl Leaf {
     pub fn set(&self, setting: &Setting) -> Result<()> {
         let mut bytes = setting.value.to_bytes().to_vec();
         bytes.push(b'\n');
-        let what = || format!("{} {}", setting.file.to_string_lossy(), crate::error::quoted(&setting.value));
         match write(self.fd(), &setting.file, &bytes) {
             Ok(()) => return Ok(()),
             Err(Errno::ENOENT) => {}
-            Err(errno) => return Err(failed(setting.index, errno, what())),
+            Err(errno) => return Err(failed(setting.index, errno, setting)),
         }
-        self.parent.enable(controller(&setting.file)).map_err(|(errno, hint)| failed(setting.index, errno, what()).hint(&hint))?;
+        self.parent.enable(controller(&setting.file)).map_err(|(errno, hint)| failed(setting.index, errno, setting).hint(&hint))?;
         write(self.fd(), &setting.file, &bytes).map_err(|errno| {
             let hint = if errno == Errno::ENOENT { "this kernel has no such file" } else { "" };
-            failed(setting.index, errno, what()).hint(hint)
+            failed(setting.index, errno, setting).hint(hint)
         })
     }
 

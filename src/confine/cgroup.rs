@@ -5,7 +5,7 @@ use crate::cgroup::{Home, Parent, Setting, controller, failed, found};
 use crate::cmd::{Cmd, path};
 use crate::confine::death;
 use crate::confine::namespace::Ns;
-use crate::error::{Result, Stage, quoted};
+use crate::error::{Result, Stage, list, quoted};
 use crate::plan::{Arg, Builder};
 use nix::errno::Errno;
 use sandbox_child::plan::{Code, gate};
@@ -99,7 +99,11 @@ fn home(cmd: &Cmd) -> Result<Home> {
 }
 
 fn texts<'a>(settings: impl Iterator<Item = &'a Setting>) -> String {
-    settings.map(|setting| format!("{} {}", setting.file.to_string_lossy(), quoted(&setting.value))).collect::<Vec<_>>().join(", ")
+    let mut text = String::new();
+    for setting in settings {
+        list(&mut text, setting);
+    }
+    text
 }
 
 /// What the host does before the clone, for `explain`.
@@ -124,8 +128,8 @@ pub fn enter(cmd: &Cmd, plan: &mut Builder) -> Result<()> {
 
 pub fn limit(cmd: &Cmd, plan: &mut Builder) -> Result<()> {
     if let Some(first) = cmd.cgroup.late().next() {
-        let text = format!("held at the gate while the host writes {}", texts(cmd.cgroup.late()));
-        plan.op(Stage::SANDBOX_STAGE_CGROUP, first.index, Code::Gate, [gate::LIMITS.into(), 0, 0], text);
+        plan.op(Stage::SANDBOX_STAGE_CGROUP, first.index, Code::Gate, [gate::LIMITS.into(), 0, 0],
+            format_args!("held at the gate while the host writes {}", texts(cmd.cgroup.late())));
     }
     Ok(())
 }

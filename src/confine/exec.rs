@@ -38,7 +38,7 @@ fn callback(cmd: &Cmd, plan: &mut Builder) -> Result<()> {
 pub fn exec(cmd: &Cmd, plan: &mut Builder) -> Result<()> {
     let first = cmd.arg0.as_ref().unwrap_or(&cmd.program);
     let offsets: Vec<u64> = std::iter::once(first).chain(&cmd.args).map(|arg| plan.string(arg).into()).chain([0]).collect();
-    plan.plan().argv = plan.numbers(&offsets, |offset| offset.to_ne_bytes().to_vec());
+    plan.plan().argv = plan.numbers(&offsets);
     plan.plan().exec = Program {
         name: cmd.exec_fd.is_none().then(|| cmd.program.clone()),
         env_clear: cmd.env_clear,

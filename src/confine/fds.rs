@@ -6,6 +6,7 @@ use crate::error::{Result, Stage};
 use crate::options::Opt;
 use crate::plan::{Builder, Source};
 use sandbox_child::plan::Code;
+use std::fmt::Display;
 use std::os::fd::AsRawFd;
 
 const STAGE: Stage = Stage::SANDBOX_STAGE_FD;
@@ -17,9 +18,9 @@ pub fn is_passed(cmd: &Cmd, target: usize) -> bool {
 pub fn move_off(cmd: &Cmd, plan: &mut Builder) -> Result<()> {
     let mut targets = vec![0, 1, 2];
     targets.extend(cmd.passed.iter().map(|(_, target)| *target));
-    let list = plan.numbers(&targets, |target| target.to_ne_bytes().to_vec());
+    let list = plan.numbers(&targets);
     let host = plan.plan().slots.contains(&Source::Host).then_some(Source::Host);
-    let mut move_off = |source, index, text: String| -> Result<()> {
+    let mut move_off = |source, index, text: &dyn Display| -> Result<()> {
         let slot = plan.slot(source)?;
         plan.op(STAGE, index, Code::MoveOff, [slot.into(), list.into(), targets.len() as u64], text);
         Ok(())
@@ -30,18 +31,18 @@ pub fn move_off(cmd: &Cmd, plan: &mut Builder) -> Result<()> {
     // The child goes on using these behind this step.
     let handoff = cmd.filters.iter().any(|filter| filter.program.notifies).then_some(Source::Handoff);
     for source in handoff.into_iter().chain(host) {
-        move_off(source, 0, "the library's own fd, off the passed numbers".to_owned())?;
+        move_off(source, 0, &"the library's own fd, off the passed numbers")?;
     }
     for (target, stream) in cmd.stdio.iter().enumerate() {
         if !is_passed(cmd, target) {
-            move_off(stdio::source(target, stream), 0, format!("what fd {target} is made of, off the passed numbers"))?;
+            move_off(stdio::source(target, stream), 0, &format_args!("what fd {target} is made of, off the passed numbers"))?;
         }
     }
     if let Some(fd) = &cmd.exec_fd {
-        move_off(Source::Command(fd.as_raw_fd()), 0, "the program's fd, off the passed numbers".to_owned())?;
+        move_off(Source::Command(fd.as_raw_fd()), 0, &"the program's fd, off the passed numbers")?;
     }
     for (index, (fd, target)) in cmd.passed.iter().enumerate() {
-        move_off(Source::Command(fd.as_raw_fd()), index, format!("what fd {target} is made of, off the passed numbers"))?;
+        move_off(Source::Command(fd.as_raw_fd()), index, &format_args!("what fd {target} is made of, off the passed numbers"))?;
     }
     Ok(())
 }

@@ -81,7 +81,7 @@ pub fn change(cmd: &Cmd, plan: &mut Builder) -> Result<()> {
     }
     let list = groups.as_deref().unwrap_or_default();
     let numbers: Vec<u32> = [uid, gid].iter().chain(list).copied().chain(list.iter().map(|_| 0)).collect();
-    let at = plan.numbers(&numbers, |number| number.to_ne_bytes().to_vec());
+    let at = plan.numbers(&numbers);
     let mut text = format!("{} supplementary groups", list.len());
     if ids.is_some() {
         text = format!("user {uid}, group {gid}, {text}{}", if changes { "" } else { "; the ids are these already" });

@@ -3,7 +3,7 @@
 //! lacks to grant, refuses the spawn: an older kernel must not make a weaker sandbox.
 
 use crate::cmd::{self, Cmd};
-use crate::error::{Error, Result, Stage, quoted};
+use crate::error::{Error, Result, Stage, list, quoted};
 use crate::options::{Opt, sandbox_left_out};
 use crate::plan::{Arg, Builder, Source};
 use sandbox_child::plan::Code;
@@ -198,8 +198,7 @@ fn names(kind: usize, bits: u64) -> String {
     let mut text = String::new();
     for (bit, (name, _)) in KINDS.get(kind).copied().unwrap_or_default().iter().enumerate() {
         if bits >> bit & 1 == 1 {
-            text += if text.is_empty() { "" } else { ", " };
-            text += name;
+            list(&mut text, name);
         }
     }
     if text.is_empty() { "nothing".to_owned() } else { text }
@@ -250,8 +249,11 @@ pub fn restrict(cmd: &Cmd, plan: &mut Builder) -> Result<()> {
     let ruleset = plan.slot(Source::Op)?;
     let itself = asked.rules.len();
     // struct landlock_ruleset_attr. An older kernel takes the longer one too, where its end is zero.
-    let attr = plan.numbers(&[fs, net, scope], |number| number.to_ne_bytes().to_vec());
-    let handled = [FS, NET, SCOPE].iter().filter(|kind| had[**kind] != 0).map(|kind| names(*kind, had[*kind])).collect::<Vec<_>>().join(", ");
+    let attr = plan.numbers(&[fs, net, scope]);
+    let mut handled = String::new();
+    for (kind, bits) in had.into_iter().enumerate().take(3).filter(|(_, bits)| *bits != 0) {
+        list(&mut handled, &names(kind, bits));
+    }
     plan.call(STAGE, itself, libc::SYS_landlock_create_ruleset, &[Arg::Data(attr), Arg::Value(24), Arg::Value(0)],
         format_args!("a Landlock ruleset that denies {handled}")).out = ruleset;
     for (index, rule) in asked.rules.iter().enumerate() {
@@ -264,7 +266,7 @@ pub fn restrict(cmd: &Cmd, plan: &mut Builder) -> Result<()> {
             Rule::Port(port, access) if access & net != 0 => {
                 const LANDLOCK_RULE_NET_PORT: u64 = 2;
                 // struct landlock_net_port_attr
-                let attr = plan.numbers(&[access & net, u64::from(*port)], |number| number.to_ne_bytes().to_vec());
+                let attr = plan.numbers(&[access & net, u64::from(*port)]);
                 let args = [Arg::Slot(ruleset), Arg::Value(LANDLOCK_RULE_NET_PORT), Arg::Data(attr), Arg::Value(0)];
                 plan.call(STAGE, index, libc::SYS_landlock_add_rule, &args, format_args!("but port {port}: {}", names(NET, access & net)));
             }

@@ -35,14 +35,20 @@ pub fn sources(all: &mut Assembly, index: usize, target: &CStr, lowers: &[CStrin
 }
 
 /// mount(2) parts its options at commas, overlay its paths at colons; a backslash takes the meaning away.
-fn escaped(path: &[u8]) -> Vec<u8> {
-    path.iter().flat_map(|byte| if b",:\\".contains(byte) { vec![b'\\', *byte] } else { vec![*byte] }).collect()
+fn escape(path: &[u8], to: &mut Vec<u8>) {
+    for byte in path {
+        if b",:\\".contains(byte) {
+            to.push(b'\\');
+        }
+        to.push(*byte);
+    }
 }
 
 pub fn mount(all: &mut Assembly, index: usize, target: &CStr, (lowers, upper): (usize, Option<&(CString, CString)>), sources: &[Cell], in_user_namespace: bool) {
     let mut options = b"lowerdir=".to_vec();
     for layer in 0..lowers {
-        options.extend_from_slice(format!("{}l{layer}", if layer == 0 { "" } else { ":" }).as_bytes());
+        options.extend_from_slice(if layer == 0 { b"l" } else { b":l" });
+        options.extend_from_slice(layer.to_string().as_bytes());
     }
     let holder = format!("l{lowers}/");
     let (held, up, work) = upper.map_or((b"".as_slice(), b"u".as_slice(), b"w".as_slice()), |(upper, work)| {
@@ -52,17 +58,26 @@ pub fn mount(all: &mut Assembly, index: usize, target: &CStr, (lowers, upper): (
     for (key, path) in [(b",upperdir=", up), (b",workdir=.", work)] {
         options.extend_from_slice(key.strip_suffix(b".").unwrap_or(key));
         options.extend_from_slice(held);
-        options.extend_from_slice(&escaped(path));
+        escape(path, &mut options);
     }
     if in_user_namespace {
         options.extend_from_slice(b",userxattr");
     }
     options.push(0);
-    let names = std::iter::once(format!("o{index}")).chain((0..sources.len()).map(|layer| format!("l{layer}"))).chain(["u", "w", "m"].map(str::to_owned));
     let mut bytes = Vec::new();
-    for name in names {
-        bytes.extend_from_slice(name.as_bytes());
+    let mut name = |letter: u8, number: Option<usize>| {
+        bytes.push(letter);
+        if let Some(number) = number {
+            bytes.extend_from_slice(number.to_string().as_bytes());
+        }
         bytes.resize(bytes.len().next_multiple_of(LAYER_NAME as usize), 0);
+    };
+    name(b'o', Some(index));
+    for layer in 0..sources.len() {
+        name(b'l', Some(layer));
+    }
+    for letter in *b"uwm" {
+        name(letter, None);
     }
     let names = all.plan.data(&bytes).into();
     let options = all.plan.data(&options).into();
@@ -85,6 +100,8 @@ mod tests {
         assert_eq!(common(b"/up", b"/upper/w"), (&b"/"[..], &b"up"[..], &b"upper/w"[..]));
         assert_eq!(common(b"u", b"w"), (&b""[..], &b"u"[..], &b"w"[..]));
         assert_eq!(common(b"/a/b", b"/a/b/w"), (&b"/a/"[..], &b"b"[..], &b"b/w"[..]));
-        assert_eq!(escaped(b"a,b:c\\"), b"a\\,b\\:c\\\\");
+        let mut escaped = Vec::new();
+        escape(b"a,b:c\\", &mut escaped);
+        assert_eq!(escaped, b"a\\,b\\:c\\\\");
     }
 }

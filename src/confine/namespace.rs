@@ -2,11 +2,12 @@
 //! host while the child stands at a gate (`idmap`).
 
 use crate::cmd::Cmd;
-use crate::error::{Error, Result, Stage, quoted};
+use crate::error::{Error, Result, Stage, list, quoted};
 use crate::options::Opt;
 use crate::plan::{Arg, Builder, Source};
 use sandbox_child::plan::{Code, gate};
 use std::ffi::CStr;
+use std::fmt::Write;
 
 /// Namespaces, the kernel's values (CLONE_NEW*).
 #[repr(C)]
@@ -35,6 +36,8 @@ pub const ALL: [Ns; 8] = [
     Ns::SANDBOX_NS_CGROUP,
     Ns::SANDBOX_NS_TIME,
 ];
+
+const NAMES: &str = "user pid mount net uts ipc cgroup time";
 
 /// One line of a uid_map or gid_map.
 #[derive(Clone, Copy, Debug)]
@@ -78,8 +81,13 @@ pub fn check(namespaces: u64) -> Result<u64> {
 
 /// "user, pid, net"
 pub fn names(namespaces: u64) -> String {
-    let named = ALL.iter().filter(|ns| namespaces & **ns as u64 != 0);
-    named.map(|ns| format!("{ns:?}").replace("SANDBOX_NS_", "").to_ascii_lowercase()).collect::<Vec<_>>().join(", ")
+    let mut text = String::new();
+    for (ns, name) in ALL.iter().zip(NAMES.split(' ')) {
+        if namespaces & *ns as u64 != 0 {
+            list(&mut text, &name);
+        }
+    }
+    text
 }
 
 /// In a pid namespace of its own the child can't see its parent: it watches a pidfd of the host.
@@ -92,8 +100,8 @@ pub fn watch(cmd: &Cmd, plan: &mut Builder) -> Result<()> {
 
 pub fn map(cmd: &Cmd, plan: &mut Builder) -> Result<()> {
     if cmd.has(Ns::SANDBOX_NS_USER) {
-        let text = format!("held at the gate while the host maps uids {} and gids {}", shown(&uids(cmd)), shown(&gids(cmd)));
-        plan.op(Stage::SANDBOX_STAGE_USERNS, 0, Code::Gate, [gate::MAPS.into(), 0, 0], text);
+        plan.op(Stage::SANDBOX_STAGE_USERNS, 0, Code::Gate, [gate::MAPS.into(), 0, 0],
+            format_args!("held at the gate while the host maps uids {} and gids {}", shown(&uids(cmd)), shown(&gids(cmd))));
     } else if !cmd.uid_maps.is_empty() || !cmd.gid_maps.is_empty() {
         return Err(Error::new(Stage::SANDBOX_STAGE_USERNS, 0, libc::EINVAL, "an id map without a user namespace of its own"));
     }
@@ -104,7 +112,10 @@ pub fn map(cmd: &Cmd, plan: &mut Builder) -> Result<()> {
 pub fn time(cmd: &Cmd, plan: &mut Builder) -> Result<()> {
     if cmd.has(Ns::SANDBOX_NS_TIME) {
         plan.call(TIME, 1, libc::SYS_unshare, &[Arg::Value(Ns::SANDBOX_NS_TIME as u64)], "a time namespace");
-        let lines: String = cmd.time_offsets.iter().map(|(clock, seconds, nanoseconds)| format!("{clock} {seconds} {nanoseconds}\n")).collect();
+        let mut lines = String::new();
+        for (clock, seconds, nanoseconds) in &cmd.time_offsets {
+            let _ = writeln!(lines, "{clock} {seconds} {nanoseconds}");
+        }
         if !lines.is_empty() {
             write_file(plan, TIME, c"/proc/self/timens_offsets", &lines)?;
         }
@@ -160,9 +171,26 @@ pub fn outside(maps: &[Map], inside: u32) -> Option<u32> {
 }
 
 fn shown(maps: &[Map]) -> String {
-    let one = |map: &Map| match map.count {
-        1 => format!("{} to {}", map.outside, map.inside),
-        count => format!("{} to {} ({count})", map.outside, map.inside),
-    };
-    maps.iter().map(one).collect::<Vec<_>>().join(", ")
+    let mut text = String::new();
+    for map in maps {
+        list(&mut text, &format_args!("{} to {}", map.outside, map.inside));
+        if map.count != 1 {
+            let _ = write!(text, " ({})", map.count);
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_names_are_those_of_the_constants() {
+        for (ns, name) in ALL.iter().zip(NAMES.split(' ')) {
+            assert_eq!(format!("{ns:?}").replace("SANDBOX_NS_", "").to_ascii_lowercase(), name);
+            assert_eq!(names(*ns as u64), name);
+        }
+        assert_eq!(names(Ns::SANDBOX_NS_PID as u64 | Ns::SANDBOX_NS_USER as u64), "user, pid");
+    }
 }

@@ -2,7 +2,7 @@
 //! that was not asked for.
 
 use crate::cmd::Cmd;
-use crate::error::{Error, Result, Stage};
+use crate::error::{Error, Result, Stage, list};
 use crate::options::Opt;
 use crate::plan::{Arg, Builder};
 use sandbox_child::plan::Code;
@@ -37,7 +37,13 @@ fn shown(set: u64) -> String {
     match set {
         0 => "none".to_owned(),
         u64::MAX => "all".to_owned(),
-        set => (0..64).filter(|bit| set >> bit & 1 == 1).map(name).collect::<Vec<_>>().join(", "),
+        set => {
+            let mut text = String::new();
+            for bit in (0..64).filter(|bit| set >> bit & 1 == 1) {
+                list(&mut text, &name(bit));
+            }
+            text
+        }
     }
 }
 
@@ -56,8 +62,7 @@ pub fn bound(cmd: &Cmd, plan: &mut Builder) -> Result<()> {
         for capability in (0..64).filter(|bit| keep >> bit & 1 == 1) {
             plan.op(STAGE, capability, Code::HoldCapability, [capability as u64, 0, 0], format_args!("keep {}", name(capability)));
         }
-        let what = format!("capability bounding set: {}", shown(keep));
-        plan.op(STAGE, 0, Code::Bound, [keep, has_no_new_privs(cmd).into(), 0], what);
+        plan.op(STAGE, 0, Code::Bound, [keep, has_no_new_privs(cmd).into(), 0], format_args!("capability bounding set: {}", shown(keep)));
     }
     let keeps = keep != 0 || cmd.options.get(Opt::SANDBOX_OPT_SECUREBITS).is_some();
     if keeps && cmd.identity.ids.is_some() {

@@ -6,6 +6,7 @@ use crate::error::{Result, Stage};
 use crate::options::{Opt, sandbox_left_out, sandbox_speculation};
 use crate::plan::{Arg, Builder};
 use sandbox_child::plan::Code;
+use std::fmt::Write;
 
 const STAGE: Stage = Stage::SANDBOX_STAGE_PROCESS;
 const PR_SET_TSC: u64 = 26;
@@ -22,7 +23,7 @@ pub fn set(cmd: &Cmd, plan: &mut Builder) -> Result<()> {
         plan.call(STAGE, 4, libc::SYS_setpriority, &args, format_args!("nice value {}", nice.cast_signed()));
     }
     if let Some(cpus) = &cmd.cpus {
-        let mask = plan.numbers(cpus, |word| word.to_ne_bytes().to_vec());
+        let mask = plan.numbers(cpus);
         let args = [Arg::Value(0), Arg::Value(cpus.len() as u64 * 8), Arg::Data(mask)];
         plan.call(STAGE, 5, libc::SYS_sched_setaffinity, &args, format_args!("CPUs {}", numbers_of(cpus)));
     }
@@ -52,6 +53,10 @@ pub fn set(cmd: &Cmd, plan: &mut Builder) -> Result<()> {
 }
 
 fn numbers_of(mask: &[u64]) -> String {
-    let set = (0..mask.len() * 64).filter(|cpu| mask.get(cpu / 64).is_some_and(|word| word >> (cpu % 64) & 1 == 1));
-    set.map(|cpu| cpu.to_string()).collect::<Vec<_>>().join(",")
+    let mut text = String::new();
+    for cpu in (0..mask.len() * 64).filter(|cpu| mask.get(cpu / 64).is_some_and(|word| word >> (cpu % 64) & 1 == 1)) {
+        let comma = if text.is_empty() { "" } else { "," };
+        let _ = write!(text, "{comma}{cpu}");
+    }
+    text
 }

@@ -21,10 +21,10 @@ fn amount(limit: u64) -> String {
 
 pub fn set(cmd: &Cmd, plan: &mut Builder) -> Result<()> {
     for (index, limit) in cmd.rlimits.iter().enumerate() {
-        let pair = plan.numbers(&[limit.soft, limit.hard], |number| number.to_ne_bytes().to_vec());
+        let pair = plan.numbers(&[limit.soft, limit.hard]);
         let args = [Arg::Value(0), Arg::Value(limit.resource.into()), Arg::Data(pair), Arg::Value(0)];
-        let text = format!("{} soft {}, hard {}", name(limit.resource), amount(limit.soft), amount(limit.hard));
-        plan.call(Stage::SANDBOX_STAGE_RLIMIT, index, libc::SYS_prlimit64, &args, text);
+        plan.call(Stage::SANDBOX_STAGE_RLIMIT, index, libc::SYS_prlimit64, &args,
+            format_args!("{} soft {}, hard {}", name(limit.resource), amount(limit.soft), amount(limit.hard)));
     }
     Ok(())
 }
