@@ -268,6 +268,7 @@ void confine(struct run *run) {
         const struct item *item = blamed = &run->items[i];
         run->keeps_env |= item->row->apply == apply_keep_env;
         run->has_root |= item->row->apply == apply_root || item->row->apply == apply_root_rw;
+        run->has_ports |= item->row->apply == apply_connect || item->row->apply == apply_listen;
         run->has_directory |= item->row->apply == apply_directory;
         has_root |= (item->row->flags & (IN_ROOT | ADDS)) == IN_ROOT;
         if (item->row->apply == apply_preset)

@@ -192,6 +192,18 @@ static void write_items(FILE *out, const struct run *run, const struct row *row)
     fprintf(out, "%s\n", row->value && count > 1 ? "]" : "");
 }
 
+/* The TCP ports, where Landlock can hold them. What the kernel chose is another one the next time: then any is. */
+static void write_ports(FILE *out, const char *key, const bool ports[65536]) {
+    size_t written = 0;
+    for (int port = 32768; port < 65536; port++)
+        if (ports[port])
+            return;
+    for (int port = 0; port < 32768; port++)
+        if (ports[port])
+            fprintf(out, "%s%d", written++ ? ", " : key, port);
+    fputs(written ? "]\n" : "", out);
+}
+
 /* What gives the same right: a program that called one of a line may call another the next time. The first line threads
  * and the C library call at any time. */
 static const char *const alike[] = {
@@ -290,6 +302,10 @@ void write_learned(const struct run *run, const char *path) {
         write_files(out, run);
     if (run->net || !run->has_preset)
         fprintf(out, "net = \"%s\"\n", seen.has_network && run->net ? run->net : "none");
+    if (run->landlock_abi >= 4 && !run->has_ports) {
+        write_ports(out, "connect = [", seen.connected);
+        write_ports(out, "listen = [", seen.bound);
+    }
     for (const struct row *row = rows; row->name; row++)
         if (!is_written_here(run, row))
             write_items(out, run, row);

@@ -104,6 +104,12 @@ int main(int argc, char **argv) {
         print_help(stderr, NULL);
         return NOT_STARTED;
     }
+    if (run.learn) { /* not after all the work */
+        FILE *out = fopen(run.learn, "ae");
+        if (!out)
+            die("%s: %s", run.learn, strerror(errno));
+        fclose(out);
+    }
     confine(&run);
     if (run.traces || run.learn)
         add_watching_filter(&run);

@@ -58,7 +58,7 @@ struct run {
     double seconds, deadline; /* wall-clock; 0: no limit */
     uint32_t landlock_abi;
     int json_fd; /* -1: none */
-    bool explains, probes, traces, keeps_env, has_preset, has_root, has_directory, starts_here, is_late;
+    bool explains, probes, traces, keeps_env, has_preset, has_root, has_directory, has_ports, starts_here, is_late;
 };
 
 extern const struct row rows[]; /* ends with a name of NULL */
@@ -102,6 +102,7 @@ extern struct seen {
     size_t count;
     bool prints, has_network;
     bool called[1024];
+    bool connected[65536], bound[65536]; /* TCP ports */
 } seen;
 
 /* One line on standard error, and the exit code of what was never started. */

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 static const char *const words[] = {"read", "list", "look at", "run", "write", "make or remove", "connect to", "listen on"};
 struct seen seen;
@@ -91,7 +92,16 @@ static void note_path(sandbox_notify *n, const struct watched *what) {
 
 /* ---- addresses */
 
-static void note_address(sandbox_notify *n, uint64_t pointer, uint64_t length, enum kind kind) {
+static bool is_tcp(sandbox_notify *n, int number) {
+    int type = 0, fd = sandbox_notify_get_fd(n, number);
+    socklen_t size = sizeof type;
+    bool is_stream = fd >= 0 && getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type == SOCK_STREAM;
+    if (fd >= 0)
+        close(fd);
+    return is_stream;
+}
+
+static void note_address(sandbox_notify *n, int fd, uint64_t pointer, uint64_t length, enum kind kind) {
     struct sockaddr_storage address;
     char text[INET6_ADDRSTRLEN] = "", whole[INET6_ADDRSTRLEN + 128];
     if (!pointer || sandbox_notify_sockaddr(n, pointer, length, &address, sizeof address) <= 0)
@@ -108,14 +118,16 @@ static void note_address(sandbox_notify *n, uint64_t pointer, uint64_t length, e
         inet_ntop(address.ss_family, is_four ? (const void *)&four->sin_addr : &six->sin6_addr, text, sizeof text);
         snprintf(whole, sizeof whole, is_four ? "%s:%d" : "[%s]:%d", text, ntohs(is_four ? four->sin_port : six->sin6_port));
         seen.has_network = true;
+        if (is_tcp(n, fd))
+            (kind == REACH ? seen.connected : seen.bound)[ntohs(is_four ? four->sin_port : six->sin6_port)] = true;
         note(kind, whole, whole);
     }
 }
 
-static void note_message(sandbox_notify *n, uint64_t pointer) {
+static void note_message(sandbox_notify *n, int fd, uint64_t pointer) {
     struct msghdr message;
     if (sandbox_notify_read(n, pointer, &message, sizeof message) == 0)
-        note_address(n, (uintptr_t)message.msg_name, message.msg_namelen, REACH);
+        note_address(n, fd, (uintptr_t)message.msg_name, message.msg_namelen, REACH);
 }
 
 /* ---- every call */
@@ -139,13 +151,13 @@ static int on_call(sandbox_notify *n, void *run) {
         if (strcmp(name, with_path[i].name) == 0)
             note_path(n, &with_path[i]);
     if (name && strcmp(name, "connect") == 0)
-        note_address(n, call.args[1], call.args[2], REACH);
+        note_address(n, (int)call.args[0], call.args[1], call.args[2], REACH);
     else if (name && strcmp(name, "bind") == 0)
-        note_address(n, call.args[1], call.args[2], SERVE);
+        note_address(n, (int)call.args[0], call.args[1], call.args[2], SERVE);
     else if (name && strcmp(name, "sendto") == 0)
-        note_address(n, call.args[4], call.args[5], REACH);
+        note_address(n, (int)call.args[0], call.args[4], call.args[5], REACH);
     else if (name && (strcmp(name, "sendmsg") == 0 || strcmp(name, "sendmmsg") == 0)) /* the first, whose header begins it */
-        note_message(n, call.args[1]);
+        note_message(n, (int)call.args[0], call.args[1]);
     return sandbox_notify_continue_unsafe(n);
 }
 

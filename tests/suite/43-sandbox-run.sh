@@ -267,6 +267,22 @@ END
         learned "git log" git log --oneline
         learned "git status" git status --short
     else echo "skip - $who: --learn git: there is none"; fi
+    cat > "$home/project/port.py" <<'END'
+import socket, sys
+try: socket.create_connection(("127.0.0.1", int(sys.argv[1])))
+except OSError as error: print(error.errno)
+END
+    # An older Landlock than for ports learns none: then there is nothing to refuse.
+    expect "--learn a port" 0 '^111$' sandbox-run --net loopback --learn learned.toml python3 project/port.py 9
+    if sandbox-run --probe | grep -q '^yes  Landlock for TCP'; then
+        expect "... it is allowed" 0 '^111$' sandbox-run -f learned.toml
+        expect "... another is refused" 0 '^13$' sandbox-run -f learned.toml python3 project/port.py 10
+    else echo "skip - $who: a learned port: no Landlock for ports here"; fi
+    expect "--learn with a preset" 0 '^made$' sandbox-run --preset compute --learn learned.toml sh -c 'echo made > x; cat x'
+    expect "... keeps it" 0 '^made$' sandbox-run -f learned.toml
+    expect "... and the calls alone" 1 'not permitted' sandbox-run -f learned.toml mkfifo /tmp/fifo
+    expect "--learn into nowhere runs nothing" 125 'nowhere/x: No such file' sandbox-run -w . --learn nowhere/x touch data/learned
+    is "... indeed" no "$(test -e "$home/data/learned" && echo yes || echo no)"
     expect "--trace: paths" 0 '^sandbox-run: read .*a\.c$' env -C project sandbox-run --trace cat a.c
     expect "--trace: calls" 0 '^sandbox-run: call openat$' env -C project sandbox-run --trace cat a.c
     expect "--trace: what is made" 0 '^sandbox-run: make or remove /tmp/made$' sandbox-run --trace touch /tmp/made
