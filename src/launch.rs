@@ -146,6 +146,8 @@ struct Keeper {
     top: usize,
     /// The host's first thread has ended: the keeper lives as long as the child.
     stays: bool,
+    /// As long as the process that takes the child's place.
+    outlives_child: bool,
 }
 
 const KEEPER_STACK: usize = USUAL_STACK;
@@ -550,7 +552,7 @@ impl Keeper {
             return Ok(None);
         }
         let (stack, top) = Mapping::stack(KEEPER_STACK, 0)?;
-        Ok(Some(Keeper { stack, top, stays: first_thread_has_ended() }))
+        Ok(Some(Keeper { stack, top, stays: first_thread_has_ended(), outlives_child: plan.joins_pid() }))
     }
 
     /// Runs `keep` on a thread that is a copy of this one and waits for the pid it got.
@@ -560,7 +562,7 @@ impl Keeper {
             block,
             args,
             entry: run::child,
-            stay: self.stays.into(),
+            stay: if self.stays { 1 + usize::from(self.outlives_child) } else { 0 },
             stack: self.stack.at(0) as usize,
             stack_size: self.stack.length(),
         };

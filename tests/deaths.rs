@@ -285,6 +285,42 @@ fn a_child_outlives_the_thread_that_started_it() {
     });
 }
 
+/// The keeper stays: for as long as the process lives that takes its child's place in a joined pid namespace.
+#[test]
+fn a_child_outlives_its_thread_where_the_first_thread_has_ended() {
+    alone(|| {
+        become_subreaper();
+        for (name, wish) in long_lived() {
+            let pid = host(|| thread::scope(|scope| {
+                let (tell, told) = std::sync::mpsc::channel();
+                let wish = &wish;
+                // The eldest thread but the first: what loses its parent is given to this one.
+                scope.spawn(move || {
+                    while !first_thread_is_a_zombie() {
+                        thread::yield_now();
+                    }
+                    // SAFETY: no pointers.
+                    let me = unsafe { libc::gettid() };
+                    tell.send((wish.spawn().unwrap() as usize, me)).unwrap();
+                });
+                scope.spawn(move || {
+                    let (child, thread) = told.recv().unwrap();
+                    while fs::exists(format!("/proc/self/task/{thread}")).unwrap() {
+                        thread::yield_now();
+                    }
+                    let waited = sandbox_child_wait(child as *mut _, 50, ptr::null_mut(), 0);
+                    // SAFETY: ends this process.
+                    unsafe { libc::_exit(if waited == -libc::ETIMEDOUT { 7 } else { 8 }) }
+                });
+                // SAFETY: the raw call: ends this one thread, whose stack the others go on borrowing from.
+                unsafe { libc::syscall(libc::SYS_exit, 0) };
+            }));
+            assert_eq!(wait_for(pid), 7 << 8, "{name}: ended with its thread");
+            assert!(all_end(), "{name}: survived its host: {}", children());
+        }
+    });
+}
+
 #[test]
 fn a_host_that_ends_by_itself_leaves_no_survivor() {
     alone(|| {

@@ -69,7 +69,8 @@ pub struct Order {
     pub block: *const Block,
     pub args: CloneArgs,
     pub entry: extern "C" fn(*mut u8) -> !,
-    /// Not 0: the first thread has ended, so stay for as long as the child lives, then unmap this stack.
+    /// Not 0: the first thread has ended, so stay for as long as the child lives, then unmap this stack. 2: another
+    /// process takes the child's place, which is the keeper's child too.
     pub stay: usize,
     pub stack: usize,
     pub stack_size: usize,
@@ -100,9 +101,26 @@ pub extern "C" fn keep(order: *mut u8) -> ! {
     if pid > 0 {
         let mut info = sys::SigInfo::EMPTY;
         while sys::waitid(1, pid as i32, &mut info, sys::WEXITED | sys::WNOWAIT | sys::WALL) == -(sys::EINTR as isize) {}
+        if stay == 2 {
+            wait_for_the_other(pid as i32);
+        }
     }
     // SAFETY: the stack is the keeper's alone, and nothing of it is used after the unmap.
     unsafe { arch::unmap_and_exit(stack as *mut u8, stack_size) }
+}
+
+/// Its death signal fires with this thread: until it has ended, once the host has reaped the one that made it.
+fn wait_for_the_other(maker: i32) {
+    const WNOTHREAD: usize = 0x2000_0000;
+    loop {
+        let mut info = sys::SigInfo::EMPTY;
+        let result = sys::waitid(sys::P_ALL, 0, &mut info, sys::WEXITED | sys::WNOWAIT | sys::WALL | WNOTHREAD);
+        if result == 0 && info.pid == maker {
+            sys::sleep_ms(1);
+        } else if result != -(sys::EINTR as isize) {
+            return;
+        }
+    }
 }
 
 /// Called by a keeper's child: wait until the keeper has ended and the first thread is the parent.
