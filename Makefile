@@ -23,7 +23,7 @@ STATIC  := $(BUILD)/libsandbox_spawn.a
 SHARED  := $(BUILD)/libsandbox_spawn.so.$(VERSION)
 LOCAL   := $(CURDIR)/$(BUILD)/prefix
 RAW     := target/$(if $(TARGET),$(TARGET)/)release/libsandbox_spawn.a
-SOURCES := Cargo.toml Cargo.lock build.rs cbindgen.toml $(shell find src child -name '*.rs' -o -name Cargo.toml)
+SOURCES := Cargo.toml Cargo.lock build.rs cbindgen.toml $(shell find src child -name '*.rs' -o -name Cargo.toml -o -name '*.ld')
 CROSS   := $(if $(findstring aarch64,$(TARGET)),aarch64-linux-gnu-)
 # musl has no unwinder of its own: Rust's goes into the library. musl-gcc leaves out the table it looks in.
 MUSL    := $(findstring musl,$(TARGET))

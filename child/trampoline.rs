@@ -1,12 +1,13 @@
-//! The trampoline: the same interpreter in an address space of its own, a static program without libc.
-//! The library embeds it, runs it from a sealed memfd, and hands it the block as the fd that its argument names.
+//! The image: the child's code as a static program without libc, which the library embeds, once, and enters in two ways:
+//! in its own memory, and as the trampoline, the same interpreter in an address space of its own. That is run from a
+//! sealed memfd, and is handed the block as the fd that its argument names.
 #![no_std]
 #![no_main]
 
 use sandbox_child::plan::{Block, MAGIC, TRAMPOLINE_ADDRESS};
-use sandbox_child::{arch::nr, run, sys};
+use sandbox_child::{arch::nr, keeper, run, sys};
 
-sandbox_child::define_start!(main);
+sandbox_child::define_entries!(main, run::child, keeper::keep);
 
 extern "C" fn main(stack: *const usize) -> ! {
     // SAFETY: the kernel laid argc and argv there.

@@ -21,9 +21,9 @@ use crate::seccomp::act;
 use crate::streams::Streams;
 use crate::trampoline;
 use nix::errno::Errno;
-use sandbox_child::keeper::{CLONE_INTO_CGROUP, CloneArgs, Order, clone, keep};
+use sandbox_child::keeper::{CLONE_INTO_CGROUP, CloneArgs, Order, clone};
 use sandbox_child::plan::{Block, Code, TRAMPOLINE_ADDRESS, flag, gate, state};
-use sandbox_child::{meet, run};
+use sandbox_child::meet;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr;
 use std::sync::Arc;
@@ -294,7 +294,7 @@ impl Launch {
         };
         let result = match self.keeper.take() {
             // SAFETY: the stack is the child's own, the block lives until the child has left.
-            None => i32::try_from(unsafe { clone(&args, run::child, self.place.address()) }).unwrap_or(-libc::EIO),
+            None => i32::try_from(unsafe { clone(&args, trampoline::child(), self.place.address()) }).unwrap_or(-libc::EIO),
             Some(keeper) => {
                 let result = keeper.clone(self.place.block(), args);
                 if keeper.stays && self.place.block().clone_result.load(Acquire) != 0 {
@@ -561,7 +561,7 @@ impl Keeper {
         let order = Order {
             block,
             args,
-            entry: run::child,
+            entry: trampoline::child(),
             stay: if self.stays { 1 + usize::from(self.outlives_child) } else { 0 },
             stack: self.stack.at(0) as usize,
             stack_size: self.stack.length(),
@@ -584,7 +584,7 @@ impl Keeper {
             ..CloneArgs::default()
         };
         // SAFETY: `keep` stays on its own stack, makes raw calls only and touches the block no more once `keeper` is 0.
-        let thread = unsafe { clone(&args, keep, place.cast()) };
+        let thread = unsafe { clone(&args, trampoline::keep(), place.cast()) };
         if thread < 0 {
             block.keeper.store(0, Release);
             return i32::try_from(thread).unwrap_or(-libc::EIO);

@@ -1,13 +1,44 @@
-//! The trampoline's program: embedded here, run from a sealed memfd, made anew for each spawn that needs it.
+//! The child's image, embedded here once: code that children run in this memory, and that is the trampoline's program,
+//! run from a sealed memfd, made anew for each spawn that needs it.
 
 use crate::diagnose::{Refused, diagnose};
 use crate::error::{Error, Result, Stage};
 use crate::fd;
 use nix::errno::Errno;
+use sandbox_child::plan::image as at;
+use std::arch::naked_asm;
 use std::ffi::CStr;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
-static PROGRAM: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/trampoline"));
+const LENGTH: usize = include_bytes!(concat!(env!("OUT_DIR"), "/image")).len();
+
+/// Where the image lies: among this library's own instructions, so that it can be entered. It runs at any address, but
+/// aarch64 counts an address from the page that an instruction is in.
+#[unsafe(naked)]
+extern "C" fn image() -> *const u8 {
+    #[cfg(target_arch = "x86_64")]
+    naked_asm!("lea rax, [rip + 2f]", "ret", ".balign 64", "2:", concat!(".incbin \"", env!("OUT_DIR"), "/image\""), options(raw));
+    #[cfg(target_arch = "aarch64")]
+    naked_asm!("adrp x0, 2f", "ret", ".balign 4096", "2:", concat!(".incbin \"", env!("OUT_DIR"), "/image\""), options(raw));
+}
+
+/// A function of the image.
+pub type Entry = extern "C" fn(*mut u8) -> !;
+
+fn entry(offset: usize) -> Entry {
+    // SAFETY: the image has such a function there: its link makes sure of that.
+    unsafe { std::mem::transmute::<*const u8, Entry>(image().wrapping_add(offset)) }
+}
+
+/// Where a clone enters: given its block.
+pub fn child() -> Entry {
+    entry(at::CHILD)
+}
+
+/// Where a keeper enters: given its order.
+pub fn keep() -> Entry {
+    entry(at::KEEP)
+}
 
 // memfd_create's flags of Linux 6.3: say whether the file may be executed, or a sysctl decides it.
 const MFD_NOEXEC_SEAL: u32 = 8;
@@ -28,7 +59,9 @@ fn create(name: &CStr, flags: u32, newer: u32) -> nix::Result<OwnedFd> {
 
 /// The program, closed to every change: what runs is what was built, whoever gets hold of it.
 pub fn program() -> Result<OwnedFd> {
-    sealed(c"sandbox-spawn", PROGRAM, MFD_EXEC).map_err(|errno| {
+    // SAFETY: the image is that long.
+    let program = unsafe { std::slice::from_raw_parts(image(), LENGTH) };
+    sealed(c"sandbox-spawn", program, MFD_EXEC).map_err(|errno| {
         failed(errno, "memfd for the trampoline").hint(diagnose(&Refused::Memfd, errno as i32))
     })
 }

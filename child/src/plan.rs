@@ -179,6 +179,14 @@ pub const TRAMPOLINE_ADDRESS: usize = 0x10_0000_0000;
 
 pub const MAGIC: u32 = 0x5342_5831;
 
+/// Where the image's entries lie, from its first byte: the program's own, right behind the headers, and those that the
+/// library enters in its own memory.
+pub mod image {
+    pub const START: usize = 176;
+    pub const CHILD: usize = START + 32;
+    pub const KEEP: usize = START + 48;
+}
+
 /// The kernel's `struct robust_list_head` with room for one entry.
 #[repr(C)]
 pub struct Robust {

@@ -70,13 +70,19 @@ pub unsafe extern "C" fn unmap_and_exit(address: *mut u8, length: usize) -> ! {
     naked_asm!("mov x8, 215", "svc 0", "mov x0, 0", "mov x8, 93", "svc 0", "brk 1")
 }
 
-/// Defines `_start` of the trampoline: hands the initial stack pointer to `$main`.
+/// Defines the image's entries, each where `plan::image` has it: `_start` hands the initial stack pointer to `$main`.
 #[macro_export]
-macro_rules! define_start {
-    ($main:path) => {
+macro_rules! define_entries {
+    ($main:path, $child:path, $keep:path) => {
         core::arch::global_asm!(
-            ".globl _start", "_start:", "mov x29, xzr", "mov x30, xzr", "mov x0, sp", "bl {main}", "brk 1",
-            main = sym $main
+            ".section .text.start, \"ax\", %progbits", ".balign 16", ".globl _start",
+            "_start:", "mov x29, xzr", "mov x30, xzr", "mov x0, sp", "bl {main}", "brk 1",
+            ".org _start + {to_child}", "b {child}",
+            ".org _start + {to_keep}", "b {keep}",
+            ".text",
+            main = sym $main, child = sym $child, keep = sym $keep,
+            to_child = const $crate::plan::image::CHILD - $crate::plan::image::START,
+            to_keep = const $crate::plan::image::KEEP - $crate::plan::image::START,
         );
     };
 }

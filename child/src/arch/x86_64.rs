@@ -70,13 +70,19 @@ pub unsafe extern "C" fn unmap_and_exit(address: *mut u8, length: usize) -> ! {
     naked_asm!("mov eax, 11", "syscall", "xor edi, edi", "mov eax, 60", "syscall", "ud2")
 }
 
-/// Defines `_start` of the trampoline: hands the initial stack pointer to `$main`.
+/// Defines the image's entries, each where `plan::image` has it: `_start` hands the initial stack pointer to `$main`.
 #[macro_export]
-macro_rules! define_start {
-    ($main:path) => {
+macro_rules! define_entries {
+    ($main:path, $child:path, $keep:path) => {
         core::arch::global_asm!(
-            ".globl _start", "_start:", "xor ebp, ebp", "mov rdi, rsp", "and rsp, -16", "call {main}", "ud2",
-            main = sym $main
+            ".section .text.start, \"ax\", %progbits", ".balign 16", ".globl _start",
+            "_start:", "xor ebp, ebp", "mov rdi, rsp", "and rsp, -16", "call {main}", "ud2",
+            ".org _start + {to_child}", "jmp {child}",
+            ".org _start + {to_keep}", "jmp {keep}",
+            ".text",
+            main = sym $main, child = sym $child, keep = sym $keep,
+            to_child = const $crate::plan::image::CHILD - $crate::plan::image::START,
+            to_keep = const $crate::plan::image::KEEP - $crate::plan::image::START,
         );
     };
 }
