@@ -1,7 +1,8 @@
 //! The child: a tiny interpreter of plans, between clone and exec.
 //!
-//! It is linked into the library, where it runs on a stack of its own in memory shared with the host, and built a
-//! second time as the trampoline, a static program that finishes a plan in an address space of its own.
+//! The library holds it as one image, which it enters in two ways: on a stack of the child's own in memory shared with
+//! the host, and as the trampoline, a static program that finishes a plan in an address space of its own. What host and
+//! child share, the plan's format above all, is linked into the library as well.
 //! Because it shares memory and thread-local storage with the host it makes raw system calls only: no libc, no
 //! allocation, no lock, no panic, no formatting. It reads the plan and writes the one block it is given.
 #![no_std]
