@@ -199,7 +199,7 @@ impl Wish {
     }
 
     fn process(&mut self) -> &mut Self {
-        self.set(SANDBOX_OPT_UMASK, 0o27).set(SANDBOX_OPT_NICE, niceness()).set(SANDBOX_OPT_CPU_AFFINITY, first_cpu());
+        self.set(SANDBOX_OPT_UMASK, 0o27).set(SANDBOX_OPT_NICE, NICEST).set(SANDBOX_OPT_CPU_AFFINITY, first_cpu());
         self.on(&[SANDBOX_OPT_NO_RANDOMIZE, SANDBOX_OPT_NEW_KEYRING, SANDBOX_OPT_ALLOW_NO_KEYRING]);
         self.set(SANDBOX_OPT_SPECULATION, 3).on(&[SANDBOX_OPT_ALLOW_NO_SPECULATION])
     }
@@ -503,11 +503,8 @@ pub fn is_root() -> bool {
     unsafe { libc::geteuid() == 0 }
 }
 
-/// Nicer than this process is: an ordinary user may go no other way.
-fn niceness() -> i64 {
-    // SAFETY: no pointers.
-    i64::from(unsafe { libc::getpriority(libc::PRIO_PROCESS, 0) }.clamp(4, 18)) + 1
-}
+/// An ordinary user may ask for it whatever the host has, and whoever makes the host itself nicer meanwhile.
+const NICEST: i64 = 19;
 
 fn first_cpu() -> i64 {
     // SAFETY: a set of ours to fill and read.
@@ -662,7 +659,9 @@ impl Host {
     pub fn differences(&self, later: &Host) -> Vec<String> {
         let names: std::collections::BTreeSet<_> = self.0.keys().chain(later.0.keys()).collect();
         let value = |host: &Host, name: &str| host.0.get(name).cloned().unwrap_or("none".into());
-        names.into_iter().filter(|name| self.0.get(*name) != later.0.get(*name))
+        // Another's renice of this process is no spawn's doing.
+        let is_renice = |name: &str| name == "nice" && later.0.get(name) != Some(&NICEST.to_string());
+        names.into_iter().filter(|name| self.0.get(*name) != later.0.get(*name) && !is_renice(name))
             .map(|name| format!("{name}: {} -> {}", value(self, name), value(later, name))).collect()
     }
 }
