@@ -417,9 +417,10 @@ TEST(thousand, "a thousand runs leave no fd, no process, no thread and no memory
     sandbox_cmd *cmd = victim("act", "exit", "0", NULL);
     sandbox_pool *pool = pool_of(cmd, 5);
     long before = 0;
-    for (int i = 0; i < 1000; i++) {
+    int runs = 5 * scaled(200);
+    for (int i = 0; i < runs; i++) {
         sandbox_child *child;
-        if (i == 50) before = mapped_pages();
+        if (i == runs / 10) before = mapped_pages();
         CHECK_EQ(sandbox_pool_spawn(pool, NULL, &child, &error), 0);
         CHECK_EQ(sandbox_child_wait(child, -1, NULL, 0), 0);
         sandbox_child_free(child);

@@ -358,7 +358,8 @@ TEST(many, "1,000 runs of one command leave nothing") {
     sandbox_cmd *cmd = victim("act", "both", NULL);
     options.size = sizeof options;
     long before = 0;
-    for (int round = 0; round < 1000; round++) {
+    int rounds = scaled(1000);
+    for (int round = 0; round < rounds; round++) {
         sandbox_result *result;
         CHECK_EQ(sandbox_run(cmd, &(sandbox_bytes){"in", 2}, &options, &result, &error), 0);
         check_exit(result, 0);
@@ -369,15 +370,15 @@ TEST(many, "1,000 runs of one command leave nothing") {
         int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
         CHECK(read(fd, text, sizeof text - 1) > 0);
         close(fd);
-        if (round == 100) before = atol(text);
-        if (round == 999 && !UNDER_ASAN && atol(text) > before + 1000) /* its quarantine grows */ FAIL("the host grew from %ld to %s pages", before, text);
+        if (round == rounds / 10) before = atol(text);
+        if (round == rounds - 1 && !UNDER_ASAN && atol(text) > before + 1000) /* its quarantine grows */ FAIL("the host grew from %ld to %s pages", before, text);
     }
     sandbox_cmd_free(cmd);
 }
 
 static void *run_many(void *cmd) {
     char text[40];
-    for (int round = 0; round < 25; round++) {
+    for (int round = 0; round < scaled(25); round++) {
         sandbox_result *result;
         snprintf(text, sizeof text, "%lx %d", (unsigned long)pthread_self(), round);
         if (sandbox_run(cmd, &(sandbox_bytes){text, strlen(text)}, NULL, &result, NULL) < 0) return (void *)1;

@@ -179,6 +179,9 @@ UNUSED static int test_scale(void) {
 
 UNUSED static int scaled(int count) { return (count + test_scale() - 1) / test_scale(); }
 
+/* Where each combination is tried: on a slow machine each `step`-th. */
+UNUSED static int stride(int step) { return test_scale() > 1 ? step : 1; }
+
 static bool run_apart(const struct test *test) {
     running = test;
     pid_t pid = fork();
