@@ -54,6 +54,7 @@ pub const ORDER: &[Part] = &[
     // The trampoline's exec would take from an ordinary user what the steps beyond it need.
     Part::Any(privilege::carry),
     Part::OwnMemory,
+    Part::Any(namespace::enter_time),
     // By a file of this process's own: entering a pid namespace makes another process, which inherits it.
     Part::Any(oom::write),
     // A namespace that others live in: from memory that holds nothing of the host's (CVE-2016-9962).
@@ -201,6 +202,8 @@ pub struct Builder {
     pub open_file: Option<u8>,
     /// The slot of the list of the init's children.
     pub children: Option<u8>,
+    /// The slot of the time namespace.
+    pub time: Option<u8>,
 }
 
 impl Plan {
@@ -218,7 +221,8 @@ impl Plan {
         let copies_memory = cmd.pre_exec.is_some();
         // The ids for which it was compiled: whoever else spawns it compiles it anew.
         let host_ids = (cmd.identity.ids.is_some() || mount_plan::is_late(cmd)).then(identity::of_host);
-        let needs_memory = oom::is_asked(cmd) || memory::is_asked(cmd) || identity::changes(cmd) || !cmd.joined.is_empty() || cgroup::is_lethal(cmd);
+        let enters_namespace = !cmd.joined.is_empty() || cmd.has(namespace::Ns::SANDBOX_NS_TIME);
+        let needs_memory = oom::is_asked(cmd) || memory::is_asked(cmd) || identity::changes(cmd) || enters_namespace || cgroup::is_lethal(cmd);
         let enters = has_init || role != Role::Whole || (!copies_memory && (needs_memory || mount_plan::is_late(cmd)));
         let plan = Plan {
             role,
@@ -242,7 +246,7 @@ impl Plan {
             landlock_left_out: [0; 4],
             host_ids,
         };
-        let mut builder = Builder { plan, before_border: role != Role::Run, open_file: None, children: None };
+        let mut builder = Builder { plan, before_border: role != Role::Run, open_file: None, children: None, time: None };
         let mut is_ahead = true;
         for part in ORDER {
             match part {

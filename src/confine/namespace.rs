@@ -108,7 +108,8 @@ pub fn map(cmd: &Cmd, plan: &mut Builder) -> Result<()> {
     Ok(())
 }
 
-/// Takes effect at exec. The offsets are closed to change once a process lives by them.
+/// Its processes are those to come, and since Linux 6.3 what an exec makes of this one. The offsets are closed to change
+/// once a process lives by them. By the host's /proc, which the child's root may lack.
 pub fn time(cmd: &Cmd, plan: &mut Builder) -> Result<()> {
     if cmd.has(Ns::SANDBOX_NS_TIME) {
         plan.call(TIME, 1, libc::SYS_unshare, &[Arg::Value(Ns::SANDBOX_NS_TIME as u64)], "a time namespace");
@@ -119,8 +120,23 @@ pub fn time(cmd: &Cmd, plan: &mut Builder) -> Result<()> {
         if !lines.is_empty() {
             write_file(plan, TIME, c"/proc/self/timens_offsets", &lines)?;
         }
+        let slot = plan.slot(Source::Op)?;
+        let path = plan.string(c"/proc/self/ns/time_for_children");
+        let args = [(libc::AT_FDCWD as i64).into(), Arg::Data(path), Arg::Value((libc::O_RDONLY | libc::O_CLOEXEC) as u64)];
+        plan.call(TIME, 1, libc::SYS_openat, &args, "open /proc/self/ns/time_for_children").out = slot;
+        plan.time = Some(slot);
     } else if !cmd.time_offsets.is_empty() {
         return Err(Error::new(TIME, 1, libc::EINVAL, "clock offsets without a time namespace of its own"));
+    }
+    Ok(())
+}
+
+/// An older kernel's exec leaves the program where it was: it enters like one that joins, which no memory may share.
+pub fn enter_time(_: &Cmd, plan: &mut Builder) -> Result<()> {
+    if let Some(slot) = plan.time.take() {
+        plan.call(TIME, 1, libc::SYS_setns, &[Arg::Slot(slot), Arg::Value(Ns::SANDBOX_NS_TIME as u64)], "into the time namespace");
+        plan.call(TIME, 1, libc::SYS_close, &[Arg::Slot(slot)], "close it");
+        plan.op(TIME, 1, Code::Forget, [slot.into(), 0, 0], "forget it");
     }
     Ok(())
 }
