@@ -611,7 +611,7 @@ impl Host {
             let leaves = fs::read_dir(parent).unwrap().filter(|entry| entry.as_ref().is_ok_and(|entry| entry.file_name().to_string_lossy().starts_with(&own)));
             fact("cgroups", leaves.count().to_string());
         }
-        fact("threads", fs::read_dir("/proc/self/task").unwrap().count().to_string());
+        fact("threads", threads());
         let maps = fs::read_to_string("/proc/self/maps").unwrap();
         fact("mappings", maps.lines().filter(|line| !line.ends_with("[heap]")).count().to_string());
         const LINES: [&str; 19] = ["Name", "Umask", "Uid", "Gid", "Groups", "NoNewPrivs", "Seccomp", "Speculation_Store_Bypass",
@@ -659,11 +659,18 @@ impl Host {
     pub fn differences(&self, later: &Host) -> Vec<String> {
         let names: std::collections::BTreeSet<_> = self.0.keys().chain(later.0.keys()).collect();
         let value = |host: &Host, name: &str| host.0.get(name).cloned().unwrap_or("none".into());
-        // Another's renice of this process is no spawn's doing.
-        let is_renice = |name: &str| name == "nice" && later.0.get(name) != Some(&NICEST.to_string());
-        names.into_iter().filter(|name| self.0.get(*name) != later.0.get(*name) && !is_renice(name))
+        // A thread that has ended stays on the kernel's list for a moment.
+        let are_fewer = |name: &str| name == "threads" && (0..5000).any(|_| {
+            std::thread::sleep(std::time::Duration::from_millis(1));
+            self.0.get("threads") == Some(&threads())
+        });
+        names.into_iter().filter(|name| self.0.get(*name) != later.0.get(*name) && !are_fewer(name))
             .map(|name| format!("{name}: {} -> {}", value(self, name), value(later, name))).collect()
     }
+}
+
+fn threads() -> String {
+    fs::read_dir("/proc/self/task").unwrap().count().to_string()
 }
 
 /// All 64 bits: libc's wrapper hides two.
