@@ -918,7 +918,8 @@ typedef struct sandbox_features {
      */
     uint32_t clone3;
     /**
-     * The trampoline may be run (vm.memfd_noexec): SANDBOX_OPT_INIT, _MDWE and _OOM_SCORE_ADJ.
+     * The trampoline may be run (vm.memfd_noexec): SANDBOX_OPT_INIT, _MDWE and _OOM_SCORE_ADJ, time namespaces, namespaces
+     * to join, memory limits of a cgroup, pools, another user than the host's.
      */
     uint32_t trampoline;
     /**

@@ -28,7 +28,8 @@ pub struct sandbox_features {
     pub spawn: u32,
     /// clone3; without it the library uses clone.
     pub clone3: u32,
-    /// The trampoline may be run (vm.memfd_noexec): SANDBOX_OPT_INIT, _MDWE and _OOM_SCORE_ADJ.
+    /// The trampoline may be run (vm.memfd_noexec): SANDBOX_OPT_INIT, _MDWE and _OOM_SCORE_ADJ, time namespaces, namespaces
+    /// to join, memory limits of a cgroup, pools, another user than the host's.
     pub trampoline: u32,
     /// The status of a child that another thread's waitpid took, or that ended with SIGCHLD ignored, can still be told.
     pub status_of_reaped: u32,
