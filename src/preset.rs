@@ -122,11 +122,14 @@ impl Cmd {
     }
 
     fn preset_process(&mut self, settings: &Settings) -> Result<()> {
+        // The kernel's numbers: libc has them in a type that is another with each C library.
+        const RLIMIT_CORE: u32 = 4;
+        const RLIMIT_NPROC: u32 = 6;
         let once = [Opt::SANDBOX_OPT_INIT, Opt::SANDBOX_OPT_NEW_SESSION, Opt::SANDBOX_OPT_NEW_KEYRING, Opt::SANDBOX_OPT_ALLOW_NO_KEYRING];
         for option in once {
             self.unless_given(option, 1);
         }
-        for (resource, most) in [(libc::RLIMIT_CORE, 0), (libc::RLIMIT_NPROC, settings.processes)] {
+        for (resource, most) in [(RLIMIT_CORE, 0), (RLIMIT_NPROC, settings.processes)] {
             if self.rlimits.iter().all(|limit| limit.resource != resource) {
                 let most = hard_limit(resource).min(most);
                 self.rlimit(resource, most, most)?;
@@ -168,11 +171,11 @@ fn of_host(target: &CStr) -> Option<Mount> {
     Some(Mount { target: target.to_owned(), kind })
 }
 
-fn hard_limit(resource: libc::__rlimit_resource_t) -> u64 {
-    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: libc::RLIM_INFINITY };
-    // SAFETY: a struct of ours to fill.
-    unsafe { libc::getrlimit(resource, &raw mut limit) };
-    limit.rlim_max
+fn hard_limit(resource: u32) -> u64 {
+    let mut limit = [0, u64::MAX];
+    // SAFETY: two numbers of ours to fill.
+    unsafe { libc::syscall(libc::SYS_prlimit64, 0, resource, std::ptr::null::<u64>(), limit.as_mut_ptr()) };
+    limit[1]
 }
 
 /// Every ready-made denial but the kernel's pointers, which slow each call down; and no sockets but of the usual kinds:
