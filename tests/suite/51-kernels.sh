@@ -23,7 +23,7 @@ modules() { find "$1/lib/modules" -name 'overlay.ko*' 2> /dev/null; }
 # A machine is cut off before the suite is, and says what it has not run.
 boot() { # kernel arch directory busybox name
     # shellcheck disable=SC2046
-    MACHINE_SECONDS=$((840 - SECONDS)) machine "$5" "$1" "$2" "$(found "$3/boot/vmlinuz-*")" "$4" "$out/$2" $(modules "$3") > "$out/$1.lines" 2>&1
+    MACHINE_SECONDS=$((1700 - SECONDS)) machine "$5" "$1" "$2" "$(found "$3/boot/vmlinuz-*")" "$4" "$out/$2" $(modules "$3") > "$out/$1.lines" 2>&1
 }
 
 if [ "$(uname -m)" != x86_64 ]; then echo "skip - other kernels: the machines are set up for an x86_64 host"; exit 0; fi
