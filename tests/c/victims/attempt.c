@@ -14,6 +14,7 @@
 #include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -130,8 +131,8 @@ static int attempt(const char *what, char *where) {
     if (!strcmp(what, "reg")) return done(mknod(where, S_IFREG | 0600, 0));
     if (!strcmp(what, "fifo")) return done(mknod(where, S_IFIFO | 0600, 0));
     if (!strcmp(what, "sock")) return done(mknod(where, S_IFSOCK | 0600, 0));
-    if (!strcmp(what, "char")) return done(mknod(where, S_IFCHR | 0600, 0));
-    if (!strcmp(what, "block")) return done(mknod(where, S_IFBLK | 0600, 0));
+    if (!strcmp(what, "char")) return done(mknod(where, S_IFCHR | 0600, makedev(1, 3)));
+    if (!strcmp(what, "block")) return done(mknod(where, S_IFBLK | 0600, makedev(7, 0)));
     if (!strcmp(what, "mkdir")) return done(mkdir(where, 0700));
     if (!strcmp(what, "sym")) return done(symlink("x", where));
     if (!strcmp(what, "rmdir")) return done(rmdir(where));
