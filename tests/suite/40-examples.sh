@@ -391,7 +391,7 @@ for compiler in gcc clang; do
     done
     expect "the README's C, built with $compiler, runs" 0 'exit code 0' "$work/readme"
     expect "the README's container, built with $compiler, runs" 0 'exit code 1, CPU' "$work/contained"
-    expect "the README's container, built with $compiler, has a root of its own" 0 'work' "$work/contained"
+    expect "the README's container, built with $compiler, has a root of its own" 0 'data' "$work/contained"
     expect_line "the README's supervisor, built with $compiler, is asked" 0 'process [0-9]+ wants to connect' "$work/supervised" "$work/net" fool "$good" "$bad"
     expect "the README's supervisor, built with $compiler, refuses" 0 'reached 0, refused 2000, fooled 0, other 0' "$work/supervised" "$work/net" fool "$good" "$bad"
 done
