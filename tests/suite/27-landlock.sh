@@ -1,50 +1,15 @@
 # Landlock: the C program as root and as an ordinary user, on this kernel as it is and with each older ABI, which a
 # supervisor of the library's own plays; and once more without a shared library and under AddressSanitizer.
 set -u
-out=$ROOT/build/test/c
-# The checkout may be unreadable for an ordinary user: what runs lies here.
-work=$(mktemp -d /var/tmp/sandbox-spawn-landlock.XXXXXX) || exit 1
-trap 'rm -rf "$work"' EXIT
-trap 'exit 1' INT TERM
-chmod 755 "$work"
-mkdir -m 1777 "$work/tmp"
-mkdir "$work/lib"
-cp -P "$PREFIX"/lib/libsandbox_spawn.so* "$work/lib/"
-chmod 755 "$work"/lib/*.so.*.*
-
-become=()
-who=user
-if [ "$(id -u)" = 0 ]; then
-    become=(setpriv --reuid 64321 --regid 64321 --clear-groups --inh-caps=-all)
-    who=root
-    "${become[@]}" true || { echo "not ok - an ordinary user: setpriv can't become one"; exit 1; }
-fi
-
-# build NAME VARIABLE=VALUE...
-build() {
-    local name=$1
-    shift
-    mkdir -p "$out"
-    if ! make -s -C "$ROOT/tests/c" OUT="$out/$name" PROGRAMS=landlock "$@" >"$work/log" 2>&1; then
-        cat "$work/log"
-        echo "not ok - build $name: $(grep -m1 -i error "$work/log")"
-        return 1
-    fi
-    cp -r "$out/$name" "$work/$name"
-    chmod -R go=rX "$work/$name"
-}
+theme=landlock programs=landlock
+. "$ROOT/tests/as-users.sh"
 
 # run TITLE COMMAND...: the lines of the program that the command ends in, under that title.
 run() {
     local title=$1
     shift
     ( cd "$work/tmp" && exec timeout --kill-after=5 300 "$@" ) </dev/null >"$work/log" 2>&1
-    code=$?
-    sed -nE "s/^(ok|not ok|skip) - /\1 - $title: /p" "$work/log"
-    if [ $code -ne 0 ]; then
-        grep -q '^not ok - ' "$work/log" || echo "not ok - $title: ended with code $code"
-        grep -vE '^(ok|skip) - ' "$work/log" | head -n 60
-    fi
+    lines "$title" $?
 }
 given=(env TMPDIR="$work/tmp" HOME="$work/tmp" LD_LIBRARY_PATH="$work/lib")
 
