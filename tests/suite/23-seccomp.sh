@@ -1,48 +1,8 @@
 # Filters, the hand-off, ptrace and namespaces: the C programs as root and as an ordinary user, once more without a
 # shared library, under strace -f, under AddressSanitizer and Valgrind; and a count of what is compiled.
 set -u
-out=$ROOT/build/test/c
-programs="filters handoff ptrace namespaces"
-# The checkout may be unreadable for an ordinary user: what runs lies here.
-work=$(mktemp -d /var/tmp/sandbox-spawn-seccomp.XXXXXX) || exit 1
-trap 'rm -rf "$work"' EXIT
-trap 'exit 1' INT TERM
-chmod 755 "$work"
-mkdir -m 1777 "$work/tmp"
-mkdir "$work/lib"
-cp -P "$PREFIX"/lib/libsandbox_spawn.so* "$work/lib/"
-chmod 755 "$work"/lib/*.so.*.*
-
-# A user of no rights, where this one is root. A name is not needed.
-become=()
-who=user
-if [ "$(id -u)" = 0 ]; then
-    become=(setpriv --reuid 64321 --regid 64321 --clear-groups --inh-caps=-all)
-    who=root
-    "${become[@]}" true || { echo "not ok - an ordinary user: setpriv can't become one"; exit 1; }
-fi
-
-# build NAME VARIABLE=VALUE...
-build() {
-    local name=$1
-    shift
-    mkdir -p "$out"
-    if ! make -s -C "$ROOT/tests/c" OUT="$out/$name" PROGRAMS="$programs" "$@" >"$work/log" 2>&1; then
-        echo "not ok - build $name: $(grep -m1 -i error "$work/log")"
-        cat "$work/log"
-        return 1
-    fi
-    cp -r "$out/$name" "$work/$name"
-    chmod -R go=rX "$work/$name"
-}
-
-# lines TITLE PROGRAM CODE: what the program printed, under that title.
-lines() {
-    sed -nE "s/^(ok|not ok|skip) - /\1 - $1, $2: /p" "$work/log"
-    [ "$3" -eq 0 ] && return
-    grep -q '^not ok - ' "$work/log" || echo "not ok - $1, $2: ended with code $3"
-    grep -vE '^(ok|skip) - ' "$work/log" | head -n 60
-}
+theme=seccomp programs="filters handoff ptrace namespaces"
+. "$ROOT/tests/as-users.sh"
 
 # run TITLE NAME PROGRAM [part of a test's name]..., through the command in `through`.
 through=()
@@ -50,7 +10,7 @@ run() {
     local title=$1 name=$2 program=$3
     shift 3
     ( cd "$work/tmp" && exec timeout --kill-after=5 300 "${through[@]}" env TMPDIR="$work/tmp" HOME="$work/tmp" LD_LIBRARY_PATH="$work/lib" "$work/$name/$program" "$@" ) </dev/null >"$work/log" 2>&1
-    lines "$title" "$program" $?
+    lines "$title, $program" $?
 }
 
 if build seccomp-dynamic; then
@@ -105,7 +65,7 @@ C
     elif cc -shared -fPIC -O1 -w -o "$work/count.so" "$work/count.c" -ldl 2>"$work/log"; then
         truncate -s 4096 "$work/counters"
         ( cd "$work/tmp" && LD_LIBRARY_PATH="$work/lib" SECCOMP_COUNTERS="$work/counters" timeout --kill-after=5 120 env LD_PRELOAD="$work/count.so" "$work/seccomp-dynamic/filters" "a filter is compiled once" ) </dev/null >"$work/log" 2>&1
-        lines counted filters $?
+        lines "counted, filters" $?
     else
         echo "not ok - build count: $(head -n 1 "$work/log")"
     fi
