@@ -145,7 +145,7 @@ for target in x86_64-unknown-linux-gnu x86_64-unknown-linux-musl aarch64-unknown
         echo "skip - $target: there is no aarch64-linux-gnu-ld"
         continue
     fi
-    check "$target: the static library builds" timeout 400 make static TARGET="$target" || continue
+    check "$target: the static library builds" flock build/cross.lock timeout 400 make static TARGET="$target" || continue
     check "$target: the static library defines sandbox_* alone" only_ours "build/$target/libsandbox_spawn.a"
 
     case $target in

@@ -36,7 +36,7 @@ target=aarch64-unknown-linux-gnu arm=""
 if [ ! -d "$(rustc --print sysroot)/lib/rustlib/$target/lib" ]; then arm="Rust has no $target installed here"
 elif ! command -v aarch64-linux-gnu-gcc > /dev/null; then arm="there is no aarch64-linux-gnu-gcc"
 elif ! [ -e build/arm64/done ]; then arm="libseccomp and a kernel for arm64 can't be had"
-elif ! make -s static TARGET=$target > "$out/static.log" 2>&1; then
+elif ! flock build/cross.lock make -s static TARGET=$target > "$out/static.log" 2>&1; then
     tail -n 20 "$out/static.log"
     echo "not ok - build the library for $target"
     arm="the library is not built"
