@@ -117,7 +117,7 @@ test:
 bench:
 	tools/setup bench
 	$(MAKE) --no-print-directory local
-	PKG_CONFIG_PATH=$(LOCAL)/lib/pkgconfig $(MAKE) --no-print-directory -C benches run
+	PKG_CONFIG_PATH=$(LOCAL)/lib/pkgconfig $(MAKE) --no-print-directory -C benches run bindings
 
 clean:
 	$(CARGO) clean
