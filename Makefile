@@ -1,5 +1,6 @@
 # make            the libraries and the header's check, in build/
-# make install    PREFIX=/usr/local DESTDIR=
+# make install    PREFIX=/usr/local LIBDIR=$PREFIX/lib DESTDIR=
+# make uninstall  the same
 # make examples   examples-c/, built through pkg-config against a local install
 # make demo       all set-up, then a real program in the sandbox
 # make test       all set-up, then every test
@@ -9,6 +10,8 @@
 # make header     takes the generated header over into include/
 
 PREFIX  ?= /usr/local
+# Where a distribution keeps each architecture's libraries apart: $(PREFIX)/lib/x86_64-linux-gnu, or lib64.
+LIBDIR  ?= $(PREFIX)/lib
 DESTDIR ?=
 CC      ?= cc
 CARGO   ?= cargo
@@ -76,23 +79,39 @@ $(BUILD)/sandbox-run: $(STATIC) include/sandbox_spawn.h $(wildcard examples-c/sa
 header: $(RAW)
 	cp "$$(ls -t target/$(if $(TARGET),$(TARGET)/)release/build/sandbox-spawn-*/out/sandbox_spawn.h | head -1)" include/sandbox_spawn.h
 
+# Where each kind of file goes.
+INCLUDE    := $(DESTDIR)$(PREFIX)/include
+LIB        := $(DESTDIR)$(LIBDIR)
+BIN        := $(DESTDIR)$(PREFIX)/bin
+MAN        := $(DESTDIR)$(PREFIX)/share/man
+COMPLETION := $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+CONFIG     := $(LIB)/cmake/sandbox_spawn
+FILL        = sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' -e 's|@LIBRARIES@|$(strip $(LIBRARIES))|'
+
 install: all
-	install -d $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(PREFIX)/lib/pkgconfig
-	install -m 644 include/sandbox_spawn.h $(DESTDIR)$(PREFIX)/include/
-	install -m 644 $(STATIC) $(DESTDIR)$(PREFIX)/lib/
-	install -m 755 $(SHARED) $(DESTDIR)$(PREFIX)/lib/
-	ln -sf $(notdir $(SHARED)) $(DESTDIR)$(PREFIX)/lib/$(SONAME)
-	ln -sf $(SONAME) $(DESTDIR)$(PREFIX)/lib/libsandbox_spawn.so
-	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' -e 's|@LIBRARIES@|$(LIBRARIES)|' tools/sandbox_spawn.pc.in \
-	    > $(DESTDIR)$(PREFIX)/lib/pkgconfig/sandbox_spawn.pc
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/bash-completion/completions
-	install -m 755 $(BUILD)/sandbox-run $(DESTDIR)$(PREFIX)/bin/
-	$(FOREIGN)$(BUILD)/sandbox-run --manual > $(DESTDIR)$(PREFIX)/share/man/man1/sandbox-run.1
-	$(FOREIGN)$(BUILD)/sandbox-run --completion > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/sandbox-run
+	install -d $(INCLUDE) $(LIB)/pkgconfig $(CONFIG) $(BIN) $(MAN)/man1 $(COMPLETION)
+	install -m 644 include/sandbox_spawn.h $(INCLUDE)/
+	install -m 644 $(STATIC) $(LIB)/
+	install -m 755 $(SHARED) $(LIB)/
+	ln -sf $(notdir $(SHARED)) $(LIB)/$(SONAME)
+	ln -sf $(SONAME) $(LIB)/libsandbox_spawn.so
+	$(FILL) -e 's|@LIBDIR@|$(patsubst $(PREFIX)/%,$${prefix}/%,$(LIBDIR))|' tools/sandbox_spawn.pc.in > $(LIB)/pkgconfig/sandbox_spawn.pc
+	$(FILL) -e 's|@LIBDIR@|$(LIBDIR)|' tools/sandbox_spawnConfig.cmake.in > $(CONFIG)/sandbox_spawnConfig.cmake
+	$(FILL) tools/sandbox_spawnConfigVersion.cmake.in > $(CONFIG)/sandbox_spawnConfigVersion.cmake
+	install -m 755 $(BUILD)/sandbox-run $(BIN)/
+	$(FOREIGN)$(BUILD)/sandbox-run --manual > $(MAN)/man1/sandbox-run.1
+	$(FOREIGN)$(BUILD)/sandbox-run --completion > $(COMPLETION)/sandbox-run
+
+# All that install wrote, and no directory but the one that is the library's alone.
+uninstall:
+	rm -f $(INCLUDE)/sandbox_spawn.h $(addprefix $(LIB)/,libsandbox_spawn.a $(notdir $(SHARED)) $(SONAME) libsandbox_spawn.so pkgconfig/sandbox_spawn.pc)
+	rm -f $(CONFIG)/sandbox_spawnConfig.cmake $(CONFIG)/sandbox_spawnConfigVersion.cmake
+	rm -f $(BIN)/sandbox-run $(MAN)/man1/sandbox-run.1 $(COMPLETION)/sandbox-run
+	[ ! -d $(CONFIG) ] || rmdir $(CONFIG)
 
 # What the examples, tests and benchmarks are built against: the installed files, as a user has them.
-$(LOCAL)/lib/pkgconfig/sandbox_spawn.pc: $(SHARED) $(STATIC) $(BUILD)/sandbox-run include/sandbox_spawn.h tools/sandbox_spawn.pc.in
-	$(MAKE) --no-print-directory install PREFIX=$(LOCAL) DESTDIR= >/dev/null
+$(LOCAL)/lib/pkgconfig/sandbox_spawn.pc: $(SHARED) $(STATIC) $(BUILD)/sandbox-run include/sandbox_spawn.h $(wildcard tools/*.in)
+	$(MAKE) --no-print-directory install PREFIX=$(LOCAL) LIBDIR=$(LOCAL)/lib DESTDIR= >/dev/null
 
 local: $(LOCAL)/lib/pkgconfig/sandbox_spawn.pc
 
@@ -125,4 +144,4 @@ clean:
 	$(MAKE) --no-print-directory -C examples-c clean
 	$(MAKE) --no-print-directory -C benches clean
 
-.PHONY: all static header install local examples python setup demo test bench clean
+.PHONY: all static header install uninstall local examples python setup demo test bench clean
