@@ -10,7 +10,7 @@ mod tree;
 
 pub use call::{Answer, Notify};
 
-use crate::seccomp::compile::audit_arch;
+use crate::seccomp::generate::audit_arch;
 use crate::seccomp::filter::{is_known, number};
 use libseccomp::ScmpArch;
 use listener::{Listener, Next};

@@ -3,14 +3,24 @@
 
 pub mod addresses;
 pub mod bpf;
+mod assemble;
 pub mod compile;
 pub mod constants;
 pub mod filter;
+pub mod generate;
 mod json;
 pub mod oci;
 pub mod policy;
 pub mod preset;
 pub mod prologue;
+mod ways;
+
+use crate::error::{Error, Stage};
+
+/// A filter that can't be.
+pub fn bad(errno: i32, what: impl std::fmt::Display) -> Error {
+    Error::new(Stage::SANDBOX_STAGE_SECCOMP, 0, errno, what)
+}
 
 /// Words of a text as a message shows them.
 pub fn quoted(text: &[u8]) -> String {

@@ -3,7 +3,7 @@
 //! of the child's own memory, which exec discards. Where it would, nothing is added.
 
 use crate::seccomp::bpf::{self, Call, Instruction};
-use crate::seccomp::{act, compile};
+use crate::seccomp::{act, generate};
 
 const LOAD: u16 = 0x20;
 const JEQ: u16 = 0x15;
@@ -35,7 +35,7 @@ impl Step {
     pub fn action(&self, instructions: &[Instruction]) -> u32 {
         let [a, b, c] = self.args;
         let nr = i32::try_from(self.number).unwrap_or(-1);
-        bpf::run(instructions, &Call { arch: compile::native_audit_arch(), nr, ip: 0, args: [a, b, c, 0, 0, 0] })
+        bpf::run(instructions, &Call { arch: generate::native_audit_arch(), nr, ip: 0, args: [a, b, c, 0, 0, 0] })
     }
 
     pub fn passes(&self, instructions: &[Instruction]) -> bool {
@@ -44,7 +44,7 @@ impl Step {
 
     /// `action` for exactly this call; every other one goes on behind.
     fn emit(&self, out: &mut Vec<Instruction>, action: u32) {
-        let mut tests = vec![(4, compile::native_audit_arch()), (0, self.number as u32)];
+        let mut tests = vec![(4, generate::native_audit_arch()), (0, self.number as u32)];
         for (index, value) in (0..self.compared).zip(self.args) {
             tests.push((16 + index * 8, value as u32));
             tests.push((20 + index * 8, (value >> 32) as u32));

@@ -15,7 +15,7 @@ went() {
     if [ "$1" = 90-rules ]; then [ "$own" = "ok - $2" ] || echo "it failed"; return; fi
     if ! ls "tests/suite/$1.sh" > /dev/null 2>&1; then echo "there is no suite $1"; return; fi
     local file
-    file=$(grep -rlF -- "$2" tests/c tests/*.rs "tests/suite/$1.sh" | head -n 1)
+    file=$(grep -rlF -- "$2" tests/c tests/*.rs tests/*/*.rs "tests/suite/$1.sh" | head -n 1)
     if [ -z "$file" ]; then echo "no test of that name"; return; fi
     [ "$log" -nt "$file" ] || return 2 # of another test, by that name, or of none
     if grep -F -- "$2" "$log" | grep -q '^not ok - '; then echo "it failed"; return; fi
