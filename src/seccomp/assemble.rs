@@ -3,13 +3,13 @@
 
 use crate::seccomp::bpf::Instruction;
 
-pub const LOAD: u16 = 0x20; // BPF_LD | BPF_W | BPF_ABS
-pub const AND: u16 = 0x54; // BPF_ALU | BPF_AND | BPF_K
-pub const JUMP: u16 = 0x05; // BPF_JMP | BPF_JA
-pub const JEQ: u16 = 0x15;
-pub const JGT: u16 = 0x25;
-pub const JGE: u16 = 0x35;
-pub const RETURN: u16 = 0x06; // BPF_RET | BPF_K
+pub(super) const LOAD: u16 = 0x20; // BPF_LD | BPF_W | BPF_ABS
+pub(super) const AND: u16 = 0x54; // BPF_ALU | BPF_AND | BPF_K
+pub(super) const JUMP: u16 = 0x05; // BPF_JMP | BPF_JA
+pub(super) const JEQ: u16 = 0x15;
+pub(super) const JGT: u16 = 0x25;
+pub(super) const JGE: u16 = 0x35;
+pub(super) const RETURN: u16 = 0x06; // BPF_RET | BPF_K
 
 #[derive(Clone, Copy)]
 pub struct Label(usize);

@@ -19,7 +19,7 @@ pub struct Node<'a> {
     pub value: &'a Value,
 }
 
-pub const NO_INDEX: usize = usize::MAX;
+pub(super) const NO_INDEX: usize = usize::MAX;
 
 impl<'a> Node<'a> {
     #[cold]
