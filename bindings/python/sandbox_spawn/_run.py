@@ -3,11 +3,12 @@ from __future__ import annotations
 
 import asyncio
 import os
+import select
 import threading
 from dataclasses import dataclass
 from typing import Any, Callable, Optional, Sequence, Union
 
-from ._command import Command, Text, command_of
+from ._command import Command, Text, command_of, fd_of
 from ._errors import check
 from ._library import ffi, lib
 from ._types import Cause, Limit, Status, status_of
@@ -66,7 +67,7 @@ def _milliseconds(seconds: "Optional[float]", name: str) -> int:
 def run(args: "Union[Command, Text, Sequence[Text]]", *, input: "Union[None, str, bytes]" = None, timeout: "Optional[float]" = None,
         cpu_time: "Optional[float]" = None, stdout_limit: "Optional[int]" = None, stderr_limit: "Optional[int]" = None,
         merge_stderr: bool = False, kill_at_limit: bool = False, text: bool = False, encoding: "Optional[str]" = None,
-        errors: str = "strict", check: bool = False, **how: Any) -> Result:
+        errors: str = "strict", check: bool = False, cancel: Any = None, **how: Any) -> Result:
     """Runs a program to its end and ends all that it left behind.
 
     >>> run(["python3", "-"], input="print(6 * 7)", timeout=5, text=True, unshare=Namespace.USER | Namespace.NET).stdout
@@ -76,13 +77,15 @@ def run(args: "Union[Command, Text, Sequence[Text]]", *, input: "Union[None, str
     ``cpu_time``: seconds of CPU time of the program and all its descendants. A program ended for its time is no
     exception here: ``result.timed_out`` says so. ``stdout_limit``, ``stderr_limit``: bytes to keep, 16 MiB by default;
     what is beyond is counted and thrown away, or with ``kill_at_limit`` ends the program. ``check``: raises
-    :class:`RunError` unless it exited with 0.
+    :class:`RunError` unless it exited with 0. ``cancel``: a file or fd that ends the run once it is readable (an eventfd, a
+    pipe): ``result.limits`` then has ``Limit.CANCELED``. It is not read, and stays open until run returns.
 
     The interpreter's lock is not held meanwhile. In the main thread signals are handled at once: what a handler raises,
     KeyboardInterrupt say, ends the run.
     """
     work = _prepared(command_of(args, how), input, timeout, cpu_time, stdout_limit, stderr_limit, merge_stderr, kill_at_limit, text, encoding, errors)
-    result = _interruptible(work) if threading.current_thread() is threading.main_thread() else work(-1)
+    fd = -1 if cancel is None else fd_of(cancel)
+    result = _interruptible(work, fd) if threading.current_thread() is threading.main_thread() else work(fd)
     return result.check() if check else result
 
 
@@ -126,16 +129,25 @@ def _prepared(command: Command, input: Any, timeout: "Optional[float]", cpu_time
 
 
 class _Apart:
-    """Work in a thread of its own, and the pipe that cancels it."""
+    """Work in a thread of its own, and the pipe that cancels it; so does ``also``, the caller's fd, where it is one."""
 
-    def __init__(self, work: Work, done: "Callable[[], Any]" = lambda: None) -> None:
+    def __init__(self, work: Work, done: "Callable[[], Any]" = lambda: None, also: int = -1) -> None:
         self.result: "Optional[Result]" = None
         self.error: "Optional[BaseException]" = None
         self._read, self._write = os.pipe()
+        self._either: Any = None
+        if also >= 0:
+            try:
+                self._either = select.epoll()  # readable when one of its own is
+                for fd in (self._read, also):
+                    self._either.register(fd, select.EPOLLIN)
+            except BaseException:
+                self._close()
+                raise
 
         def body() -> None:
             try:
-                self.result = work(self._read)
+                self.result = work(self._either.fileno() if self._either else self._read)
             except BaseException as error:
                 self.error = error
             finally:
@@ -147,19 +159,24 @@ class _Apart:
     def cancel(self) -> None:
         os.write(self._write, b"x")
 
-    def finish(self) -> Result:
-        self.thread.join()
+    def _close(self) -> None:
         os.close(self._read)
         os.close(self._write)
+        if self._either:
+            self._either.close()
+
+    def finish(self) -> Result:
+        self.thread.join()
+        self._close()
         if self.error is not None:
             raise self.error
         assert self.result is not None
         return self.result
 
 
-def _interruptible(work: Work) -> Result:
+def _interruptible(work: Work, cancel: int) -> Result:
     """Python's signal handlers run in the main thread alone, and only while that is not inside of C."""
-    apart = _Apart(work)
+    apart = _Apart(work, also=cancel)
     try:
         apart.thread.join()
     except BaseException:

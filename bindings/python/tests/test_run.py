@@ -3,6 +3,7 @@ import asyncio
 import os
 import resource
 import signal
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -118,6 +119,24 @@ def test_the_interpreter_goes_on_meanwhile():
         while not running.done():
             turns += 1
         assert running.result().timed_out and turns > 1000
+
+
+@pytest.mark.parametrize("run_it", [lambda work: work(), lambda work: ThreadPoolExecutor(1).submit(work).result()], ids=["the main thread", "another"])
+def test_an_fd_cancels(run_it):
+    read, write = os.pipe()
+    try:
+        timer = threading.Timer(0.2, os.write, (write, b"x"))
+        timer.start()
+        result = run_it(lambda: run(["sh", "-c", "echo begun; sleep 1000"], cancel=read))
+        assert (result.stdout, result.limits, result.status.cause) == (b"begun\n", Limit.CANCELED, Cause.KILLED)
+        timer.join()
+        assert os.read(read, 2) == b"x"  # not read by the run
+        assert run_it(lambda: run(["true"], cancel=read)).limits == 0
+    finally:
+        os.close(read)
+        os.close(write)
+    with pytest.raises((OSError, ValueError)):
+        run_it(lambda: run(["true"], cancel=read))
 
 
 def test_asyncio():
