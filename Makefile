@@ -18,6 +18,8 @@ CARGO   ?= cargo
 # Empty: the machine's own.
 TARGET  ?=
 
+# The manual's date.
+RELEASED := 2026-11-24
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -1)
 SONAME  := libsandbox_spawn.so.0
 BUILD   := build$(if $(TARGET),/$(TARGET))
@@ -40,7 +42,9 @@ comma := ,
 FOREIGN := $(if $(TARGET),-)
 LIBRARIES = $(shell cat $(BUILD)/native-libs)
 
-all: $(SHARED) $(STATIC) include/sandbox_spawn.h $(BUILD)/sandbox-run
+PAGES   := $(BUILD)/man/done
+
+all: $(SHARED) $(STATIC) include/sandbox_spawn.h $(BUILD)/sandbox-run $(PAGES)
 
 static: $(STATIC)
 
@@ -79,6 +83,14 @@ $(BUILD)/sandbox-run: $(STATIC) include/sandbox_spawn.h $(wildcard examples-c/sa
 header: $(RAW)
 	cp "$$(ls -t target/$(if $(TARGET),$(TARGET)/)release/build/sandbox-spawn-*/out/sandbox_spawn.h | head -1)" include/sandbox_spawn.h
 
+# A page for each function and type, and one over them all.
+$(PAGES): include/sandbox_spawn.h tools/manual.awk tools/manual.themes examples-c/hello.c
+	rm -rf $(@D)
+	mkdir -p $(@D)
+	awk -v out=$(@D) -v version=$(VERSION) -v date=$(RELEASED) -v example=examples-c/hello.c \
+	    -f tools/manual.awk tools/manual.themes include/sandbox_spawn.h
+	touch $@
+
 # Where each kind of file goes.
 INCLUDE    := $(DESTDIR)$(PREFIX)/include
 LIB        := $(DESTDIR)$(LIBDIR)
@@ -89,7 +101,7 @@ CONFIG     := $(LIB)/cmake/sandbox_spawn
 FILL        = sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' -e 's|@LIBRARIES@|$(strip $(LIBRARIES))|'
 
 install: all
-	install -d $(INCLUDE) $(LIB)/pkgconfig $(CONFIG) $(BIN) $(MAN)/man1 $(COMPLETION)
+	install -d $(INCLUDE) $(LIB)/pkgconfig $(CONFIG) $(BIN) $(MAN)/man1 $(MAN)/man3 $(MAN)/man7 $(COMPLETION)
 	install -m 644 include/sandbox_spawn.h $(INCLUDE)/
 	install -m 644 $(STATIC) $(LIB)/
 	install -m 755 $(SHARED) $(LIB)/
@@ -98,19 +110,23 @@ install: all
 	$(FILL) -e 's|@LIBDIR@|$(patsubst $(PREFIX)/%,$${prefix}/%,$(LIBDIR))|' tools/sandbox_spawn.pc.in > $(LIB)/pkgconfig/sandbox_spawn.pc
 	$(FILL) -e 's|@LIBDIR@|$(LIBDIR)|' tools/sandbox_spawnConfig.cmake.in > $(CONFIG)/sandbox_spawnConfig.cmake
 	$(FILL) tools/sandbox_spawnConfigVersion.cmake.in > $(CONFIG)/sandbox_spawnConfigVersion.cmake
+	install -m 644 $(BUILD)/man/*.3 $(MAN)/man3/
+	install -m 644 $(BUILD)/man/*.7 $(MAN)/man7/
 	install -m 755 $(BUILD)/sandbox-run $(BIN)/
 	$(FOREIGN)$(BUILD)/sandbox-run --manual > $(MAN)/man1/sandbox-run.1
 	$(FOREIGN)$(BUILD)/sandbox-run --completion > $(COMPLETION)/sandbox-run
 
 # All that install wrote, and no directory but the one that is the library's alone.
-uninstall:
+uninstall: $(PAGES)
 	rm -f $(INCLUDE)/sandbox_spawn.h $(addprefix $(LIB)/,libsandbox_spawn.a $(notdir $(SHARED)) $(SONAME) libsandbox_spawn.so pkgconfig/sandbox_spawn.pc)
 	rm -f $(CONFIG)/sandbox_spawnConfig.cmake $(CONFIG)/sandbox_spawnConfigVersion.cmake
 	rm -f $(BIN)/sandbox-run $(MAN)/man1/sandbox-run.1 $(COMPLETION)/sandbox-run
+	for page in $(BUILD)/man/*.3; do rm -f "$(MAN)/man3/$${page##*/}"; done
+	for page in $(BUILD)/man/*.7; do rm -f "$(MAN)/man7/$${page##*/}"; done
 	[ ! -d $(CONFIG) ] || rmdir $(CONFIG)
 
 # What the examples, tests and benchmarks are built against: the installed files, as a user has them.
-$(LOCAL)/lib/pkgconfig/sandbox_spawn.pc: $(SHARED) $(STATIC) $(BUILD)/sandbox-run include/sandbox_spawn.h $(wildcard tools/*.in)
+$(LOCAL)/lib/pkgconfig/sandbox_spawn.pc: $(SHARED) $(STATIC) $(BUILD)/sandbox-run include/sandbox_spawn.h $(PAGES) $(wildcard tools/*.in)
 	$(MAKE) --no-print-directory install PREFIX=$(LOCAL) LIBDIR=$(LOCAL)/lib DESTDIR= >/dev/null
 
 local: $(LOCAL)/lib/pkgconfig/sandbox_spawn.pc

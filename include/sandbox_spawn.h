@@ -301,9 +301,21 @@ typedef enum sandbox_speculation {
  * Bits of sandbox_status.left_out: what was asked for, allowed to be missing, and is.
  */
 typedef enum sandbox_left_out {
+    /**
+     * SANDBOX_OPT_MDWE.
+     */
     SANDBOX_LEFT_OUT_MDWE = 1,
+    /**
+     * SANDBOX_OPT_DENY_TSC.
+     */
     SANDBOX_LEFT_OUT_DENY_TSC = 2,
+    /**
+     * SANDBOX_OPT_SPECULATION.
+     */
     SANDBOX_LEFT_OUT_SPECULATION = 4,
+    /**
+     * SANDBOX_OPT_NEW_KEYRING.
+     */
     SANDBOX_LEFT_OUT_KEYRING = 8,
     /**
      * Which rights and scopes: see landlock_fs_left_out and those that follow it.
@@ -390,12 +402,33 @@ typedef enum sandbox_cause {
  * One of a child's fds, for sandbox_child_take_fd.
  */
 typedef enum sandbox_fd {
+    /**
+     * The pidfd.
+     */
     SANDBOX_FD_PIDFD = 0,
+    /**
+     * The seccomp notification listener.
+     */
     SANDBOX_FD_SECCOMP = 1,
+    /**
+     * The writing end of the child's standard input.
+     */
     SANDBOX_FD_STDIN = 2,
+    /**
+     * The reading end of its standard output.
+     */
     SANDBOX_FD_STDOUT = 3,
+    /**
+     * The reading end of its standard error.
+     */
     SANDBOX_FD_STDERR = 4,
+    /**
+     * The master of its pseudoterminal.
+     */
     SANDBOX_FD_PTY = 5,
+    /**
+     * The directory of its cgroup.
+     */
     SANDBOX_FD_CGROUP = 6,
 } sandbox_fd;
 
@@ -403,11 +436,29 @@ typedef enum sandbox_fd {
  * How an argument is compared with a rule's value.
  */
 typedef enum sandbox_cmp {
+    /**
+     * argument == value
+     */
     SANDBOX_CMP_EQ = 1,
+    /**
+     * argument != value
+     */
     SANDBOX_CMP_NE = 2,
+    /**
+     * argument < value
+     */
     SANDBOX_CMP_LT = 3,
+    /**
+     * argument <= value
+     */
     SANDBOX_CMP_LE = 4,
+    /**
+     * argument >= value
+     */
     SANDBOX_CMP_GE = 5,
+    /**
+     * argument > value
+     */
     SANDBOX_CMP_GT = 6,
     /**
      * argument & mask == value
@@ -481,13 +532,37 @@ typedef enum sandbox_deny {
  * Namespaces, the kernel's values (CLONE_NEW*).
  */
 typedef enum sandbox_ns {
+    /**
+     * Clocks: sandbox_cmd_time_offset.
+     */
     SANDBOX_NS_TIME = 128,
+    /**
+     * Mounts; any that is asked for brings it along.
+     */
     SANDBOX_NS_MOUNT = 131072,
+    /**
+     * The cgroup that is seen as the root.
+     */
     SANDBOX_NS_CGROUP = 33554432,
+    /**
+     * Host and domain name.
+     */
     SANDBOX_NS_UTS = 67108864,
+    /**
+     * System V IPC and POSIX message queues.
+     */
     SANDBOX_NS_IPC = 134217728,
+    /**
+     * Users, groups and what capabilities count for.
+     */
     SANDBOX_NS_USER = 268435456,
+    /**
+     * Process ids: the program, or the init of SANDBOX_OPT_INIT, is number 1, and all ends with it.
+     */
     SANDBOX_NS_PID = 536870912,
+    /**
+     * Network interfaces, ports and abstract unix sockets; its loopback is down but for SANDBOX_OPT_LOOPBACK.
+     */
     SANDBOX_NS_NET = 1073741824,
 } sandbox_ns;
 
@@ -567,19 +642,49 @@ typedef enum sandbox_landlock_fs {
      * To open a file for writing.
      */
     SANDBOX_LANDLOCK_WRITE_FILE = 2,
+    /**
+     * To open a file for reading.
+     */
     SANDBOX_LANDLOCK_READ_FILE = 4,
     /**
      * To list a directory.
      */
     SANDBOX_LANDLOCK_READ_DIR = 8,
+    /**
+     * To remove or rename an empty directory.
+     */
     SANDBOX_LANDLOCK_REMOVE_DIR = 16,
+    /**
+     * To remove or rename a file.
+     */
     SANDBOX_LANDLOCK_REMOVE_FILE = 32,
+    /**
+     * To make a character device, or to bring one here by rename or link; likewise the next six.
+     */
     SANDBOX_LANDLOCK_MAKE_CHAR = 64,
+    /**
+     * A directory.
+     */
     SANDBOX_LANDLOCK_MAKE_DIR = 128,
+    /**
+     * A regular file.
+     */
     SANDBOX_LANDLOCK_MAKE_REG = 256,
+    /**
+     * A unix socket.
+     */
     SANDBOX_LANDLOCK_MAKE_SOCK = 512,
+    /**
+     * A FIFO.
+     */
     SANDBOX_LANDLOCK_MAKE_FIFO = 1024,
+    /**
+     * A block device.
+     */
     SANDBOX_LANDLOCK_MAKE_BLOCK = 2048,
+    /**
+     * A symbolic link.
+     */
     SANDBOX_LANDLOCK_MAKE_SYM = 4096,
     /**
      * To rename or link from one directory to another (ABI 2; always denied before).
@@ -615,7 +720,13 @@ typedef enum sandbox_landlock_fs {
  * What a Landlock rule grants for a TCP port: the kernel's values (LANDLOCK_ACCESS_NET_*, ABI 4).
  */
 typedef enum sandbox_landlock_net {
+    /**
+     * To bind a TCP socket to it.
+     */
     SANDBOX_LANDLOCK_BIND_TCP = 1,
+    /**
+     * To connect a TCP socket to it.
+     */
     SANDBOX_LANDLOCK_CONNECT_TCP = 2,
 } sandbox_landlock_net;
 
@@ -1186,8 +1297,10 @@ int sandbox_child_freeze(struct sandbox_child *child,
 int sandbox_child_kill_all(struct sandbox_child *child);
 
 /**
- * The child's process id as the host sees it; -EFAULT where `child` is NULL. To signal it use sandbox_child_kill: the
- * number may be another's once the child has been waited for.
+ * The child's process id as the host sees it. To signal it use sandbox_child_kill: the number may be another's once the
+ * child has been waited for.
+ *
+ * @return The id; -EFAULT: NULL.
  */
 int32_t sandbox_child_pid(const struct sandbox_child *child);
 
@@ -1278,7 +1391,9 @@ int sandbox_child_detach(struct sandbox_child *child);
 struct sandbox_cmd *sandbox_cmd_new(const char *program);
 
 /**
- * A copy of `cmd` as it is now, its latched error included; free it with sandbox_cmd_free. NULL where `cmd` is NULL.
+ * A copy of `cmd` as it is now, its latched error included.
+ *
+ * @return A handle to free with sandbox_cmd_free; NULL where `cmd` is NULL.
  */
 struct sandbox_cmd *sandbox_cmd_clone(const struct sandbox_cmd *cmd);
 
@@ -1325,7 +1440,9 @@ int sandbox_cmd_arg0(struct sandbox_cmd *cmd, const char *arg0);
 int sandbox_cmd_env(struct sandbox_cmd *cmd, const char *name, const char *value);
 
 /**
- * The child's environment starts empty: nothing of the host's, nothing set on this command so far.
+ * Empties the child's environment: nothing of the host's, nothing set on this command so far.
+ *
+ * @return 0; -EFAULT: NULL.
  */
 int sandbox_cmd_env_clear(struct sandbox_cmd *cmd);
 
@@ -1417,8 +1534,10 @@ int sandbox_cmd_map_uid(struct sandbox_cmd *cmd,
                         uint32_t count);
 
 /**
- * The same for group ids (/etc/subgid, newgidmap). An ordinary user's child with its own group alone may not call
- * setgroups.
+ * Maps `count` group ids of the child's user namespace, likewise (/etc/subgid, newgidmap). An ordinary user's child with
+ * its own group alone may not call setgroups.
+ *
+ * @return As sandbox_cmd_map_uid.
  */
 int sandbox_cmd_map_gid(struct sandbox_cmd *cmd,
                         uint32_t inside,
@@ -1476,14 +1595,17 @@ int sandbox_spawn(const struct sandbox_cmd *cmd,
                   struct sandbox_error *error);
 
 /**
- * The name of a stage, "exec" or "mount"; "none" for 0, "unknown" for a number that is no stage's.
+ * The name of a stage, "exec" or "mount".
  *
- * The string is static: never free it.
+ * @param stage  SANDBOX_STAGE_*.
+ * @return A static string, never to be freed: "none" for 0, "unknown" for a number that is no stage's.
  */
 const char *sandbox_stage_name(uint32_t stage);
 
 /**
- * The version of the library that is loaded, "0.1.0". The string is static: never free it.
+ * The version of the library that is loaded.
+ *
+ * @return A static string, never to be freed: "0.1.0".
  */
 const char *sandbox_version(void);
 
@@ -1657,8 +1779,8 @@ int sandbox_cmd_filter(struct sandbox_cmd *cmd,
  * Has the child seized by the thread that calls sandbox_spawn, which is then its tracer: only that thread may make
  * ptrace requests, and wait for its stops (waitpid with __WALL). Nothing of the set-up is seen: the first stop is
  * PTRACE_EVENT_EXEC; where a filter has execve traced (SANDBOX_ACT_TRACE, with PTRACE_O_TRACESECCOMP) it is that
- * execve's, and the spawn returns before it: see sandbox_child_wait_exec. Freeing the handle ends a traced child too, but must then be done by the tracer's thread if
- * PTRACE_O_TRACEEXIT is set.
+ * execve's, and the spawn returns before it: see sandbox_child_wait_exec. Freeing the handle ends a traced child too, but
+ * must then be done by the tracer's thread if PTRACE_O_TRACEEXIT is set.
  *
  * @param options  PTRACE_O_* of sys/ptrace.h; PTRACE_O_TRACEEXEC is always added.
  * @return 0; -EINVAL: an unknown option; -EFAULT: NULL. A seize that is refused fails the spawn, stage PTRACE.
@@ -1727,8 +1849,8 @@ int sandbox_cmd_landlock_scope(struct sandbox_cmd *cmd,
  * @param result   Set to a handle, to free with sandbox_result_free; to NULL on failure.
  * @param error    Filled on failure, zeroed on success; NULL allowed.
  * @return 0 once the program has run, however it ended; else as sandbox_spawn. -EINVAL: also a command that is traced,
- *         notifies, or gives a stream both ways; -EBADF: the cancel_fd; -E2BIG: options of a newer version; -EFBIG: input above the host's
- *         RLIMIT_FSIZE; -ENOMEM: the output does not fit; -ENODATA: a limit of CPU time without /proc; -ECHILD: as
+ *         notifies, or gives a stream both ways; -EBADF: the cancel_fd; -E2BIG: options of a newer version; -EFBIG:
+ *         input above the host's RLIMIT_FSIZE; -ENOMEM: the output does not fit; -ENODATA: a limit of CPU time without /proc; -ECHILD: as
  *         sandbox_child_wait. After a failure nothing of it runs any more.
  */
 int sandbox_run(const struct sandbox_cmd *cmd,
@@ -1830,7 +1952,10 @@ int sandbox_cmd_groups(struct sandbox_cmd *cmd,
 int sandbox_cmd_hostname(struct sandbox_cmd *cmd, const char *name);
 
 /**
- * The same for the NIS domain name (setdomainname).
+ * The NIS domain name in the child's uts namespace, its own or a joined one (setdomainname).
+ *
+ * @param name  At most 64 bytes. Copied.
+ * @return As sandbox_cmd_hostname.
  */
 int sandbox_cmd_domainname(struct sandbox_cmd *cmd, const char *name);
 
@@ -1858,8 +1983,8 @@ int sandbox_cmd_time_offset(struct sandbox_cmd *cmd,
  *
  * @param namespace_fd  As opened from /proc/PID/ns. Duplicated.
  * @return 0; -EINVAL: no namespace, or the second of its kind; -EBADF; -EFAULT: NULL. The spawn fails with -EINVAL
- *         where the same kind is unshared, where anything is unshared beside a user namespace, with mounts beside a user or mount namespace, with pre_exec but
- *         without SANDBOX_OPT_INIT, or with on_ready and a pid namespace.
+ *         where the same kind is unshared, where anything is unshared beside a user namespace, with mounts beside a user
+ *         or mount namespace, with pre_exec but without SANDBOX_OPT_INIT, or with on_ready and a pid namespace.
  */
 int sandbox_cmd_join(struct sandbox_cmd *cmd,
                      int namespace_fd);
@@ -1902,10 +2027,13 @@ int sandbox_cmd_bind(struct sandbox_cmd *cmd,
                      uint64_t flags);
 
 /**
- * The same for what `fd` is open on: the very object, whatever has become of its path meanwhile. Where its path no
- * longer leads to it (deleted, moved away, mounted over) the spawn fails with ESTALE. Needs the host's /proc.
+ * Shows what `fd` is open on, as sandbox_cmd_bind does: the very object, whatever has become of its path meanwhile.
+ * Where its path no longer leads to it (deleted, moved away, mounted over) the spawn fails with ESTALE. Needs the
+ * host's /proc.
  *
- * @param fd  Borrowed: the command keeps a duplicate. O_PATH is enough.
+ * @param fd      Borrowed: the command keeps a duplicate. O_PATH is enough.
+ * @param target  As of sandbox_cmd_bind.
+ * @param flags   SANDBOX_MOUNT_*.
  * @return As sandbox_cmd_bind; -EBADF; -EMFILE.
  */
 int sandbox_cmd_bind_fd(struct sandbox_cmd *cmd,
@@ -2007,7 +2135,7 @@ int sandbox_cmd_mask(struct sandbox_cmd *cmd,
                      const char *target);
 
 /**
- * Confines the command for a common purpose, in one call, with:
+ * Confines the command for a common purpose, in one call. Its program has:
  *
  * - namespaces of its own: user (the caller's ids mapped to themselves), pid, mount, uts, ipc, cgroup, and but for
  *   SANDBOX_PRESET_NETWORK net; SANDBOX_OPT_INIT; the host name "sandbox";

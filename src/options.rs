@@ -88,9 +88,13 @@ pub enum sandbox_speculation {
 #[allow(non_camel_case_types)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum sandbox_left_out {
+    /// SANDBOX_OPT_MDWE.
     SANDBOX_LEFT_OUT_MDWE = 1,
+    /// SANDBOX_OPT_DENY_TSC.
     SANDBOX_LEFT_OUT_DENY_TSC = 2,
+    /// SANDBOX_OPT_SPECULATION.
     SANDBOX_LEFT_OUT_SPECULATION = 4,
+    /// SANDBOX_OPT_NEW_KEYRING.
     SANDBOX_LEFT_OUT_KEYRING = 8,
     /// Which rights and scopes: see landlock_fs_left_out and those that follow it.
     SANDBOX_LEFT_OUT_LANDLOCK = 0x100,

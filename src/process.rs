@@ -108,12 +108,19 @@ pub struct sandbox_fds {
 #[allow(non_camel_case_types)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum sandbox_fd {
+    /// The pidfd.
     SANDBOX_FD_PIDFD = 0,
+    /// The seccomp notification listener.
     SANDBOX_FD_SECCOMP = 1,
+    /// The writing end of the child's standard input.
     SANDBOX_FD_STDIN = 2,
+    /// The reading end of its standard output.
     SANDBOX_FD_STDOUT = 3,
+    /// The reading end of its standard error.
     SANDBOX_FD_STDERR = 4,
+    /// The master of its pseudoterminal.
     SANDBOX_FD_PTY = 5,
+    /// The directory of its cgroup.
     SANDBOX_FD_CGROUP = 6,
 }
 

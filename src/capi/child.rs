@@ -16,8 +16,10 @@ pub(crate) fn borrow<'a>(child: *const sandbox_child) -> Result<&'a Child, Errno
     unsafe { child.as_ref() }.map(|child| &child.0).ok_or(Errno::EFAULT)
 }
 
-/// The child's process id as the host sees it; -EFAULT where `child` is NULL. To signal it use sandbox_child_kill: the
-/// number may be another's once the child has been waited for.
+/// The child's process id as the host sees it. To signal it use sandbox_child_kill: the number may be another's once the
+/// child has been waited for.
+///
+/// @return The id; -EFAULT: NULL.
 #[unsafe(no_mangle)]
 pub extern "C" fn sandbox_child_pid(child: *const sandbox_child) -> libc::pid_t {
     code(|| Ok(borrow(child)?.pid()))

@@ -52,7 +52,9 @@ pub extern "C" fn sandbox_cmd_new(program: *const c_char) -> *mut sandbox_cmd {
     })
 }
 
-/// A copy of `cmd` as it is now, its latched error included; free it with sandbox_cmd_free. NULL where `cmd` is NULL.
+/// A copy of `cmd` as it is now, its latched error included.
+///
+/// @return A handle to free with sandbox_cmd_free; NULL where `cmd` is NULL.
 #[unsafe(no_mangle)]
 pub extern "C" fn sandbox_cmd_clone(cmd: *const sandbox_cmd) -> *mut sandbox_cmd {
     guarded(ptr::null_mut(), || {
@@ -138,7 +140,9 @@ pub extern "C" fn sandbox_cmd_env(cmd: *mut sandbox_cmd, name: *const c_char, va
     })
 }
 
-/// The child's environment starts empty: nothing of the host's, nothing set on this command so far.
+/// Empties the child's environment: nothing of the host's, nothing set on this command so far.
+///
+/// @return 0; -EFAULT: NULL.
 #[unsafe(no_mangle)]
 pub extern "C" fn sandbox_cmd_env_clear(cmd: *mut sandbox_cmd) -> c_int {
     change_run(cmd, Cmd::env_clear)
@@ -243,8 +247,10 @@ pub extern "C" fn sandbox_cmd_map_uid(cmd: *mut sandbox_cmd, inside: u32, outsid
     change(cmd, |cmd| cmd.map_uid(Map { inside, outside, count }))
 }
 
-/// The same for group ids (/etc/subgid, newgidmap). An ordinary user's child with its own group alone may not call
-/// setgroups.
+/// Maps `count` group ids of the child's user namespace, likewise (/etc/subgid, newgidmap). An ordinary user's child with
+/// its own group alone may not call setgroups.
+///
+/// @return As sandbox_cmd_map_uid.
 #[unsafe(no_mangle)]
 pub extern "C" fn sandbox_cmd_map_gid(cmd: *mut sandbox_cmd, inside: u32, outside: u32, count: u32) -> c_int {
     change(cmd, |cmd| cmd.map_gid(Map { inside, outside, count }))

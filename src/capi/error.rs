@@ -51,15 +51,18 @@ impl sandbox_error {
     }
 }
 
-/// The name of a stage, "exec" or "mount"; "none" for 0, "unknown" for a number that is no stage's.
+/// The name of a stage, "exec" or "mount".
 ///
-/// The string is static: never free it.
+/// @param stage  SANDBOX_STAGE_*.
+/// @return A static string, never to be freed: "none" for 0, "unknown" for a number that is no stage's.
 #[unsafe(no_mangle)]
 pub extern "C" fn sandbox_stage_name(stage: u32) -> *const c_char {
     stage_name(stage).as_ptr()
 }
 
-/// The version of the library that is loaded, "0.1.0". The string is static: never free it.
+/// The version of the library that is loaded.
+///
+/// @return A static string, never to be freed: "0.1.0".
 #[unsafe(no_mangle)]
 pub extern "C" fn sandbox_version() -> *const c_char {
     const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), "\0");

@@ -302,8 +302,8 @@ pub extern "C" fn sandbox_cmd_filter(cmd: *mut sandbox_cmd, filter: *const sandb
 /// Has the child seized by the thread that calls sandbox_spawn, which is then its tracer: only that thread may make
 /// ptrace requests, and wait for its stops (waitpid with __WALL). Nothing of the set-up is seen: the first stop is
 /// PTRACE_EVENT_EXEC; where a filter has execve traced (SANDBOX_ACT_TRACE, with PTRACE_O_TRACESECCOMP) it is that
-/// execve's, and the spawn returns before it: see sandbox_child_wait_exec. Freeing the handle ends a traced child too, but must then be done by the tracer's thread if
-/// PTRACE_O_TRACEEXIT is set.
+/// execve's, and the spawn returns before it: see sandbox_child_wait_exec. Freeing the handle ends a traced child too, but
+/// must then be done by the tracer's thread if PTRACE_O_TRACEEXIT is set.
 ///
 /// @param options  PTRACE_O_* of sys/ptrace.h; PTRACE_O_TRACEEXEC is always added.
 /// @return 0; -EINVAL: an unknown option; -EFAULT: NULL. A seize that is refused fails the spawn, stage PTRACE.

@@ -71,7 +71,10 @@ pub extern "C" fn sandbox_cmd_hostname(cmd: *mut sandbox_cmd, name: *const c_cha
     change(cmd, |cmd| cmd.uts_name(0, unsafe { text_for(name, "the host name") }?))
 }
 
-/// The same for the NIS domain name (setdomainname).
+/// The NIS domain name in the child's uts namespace, its own or a joined one (setdomainname).
+///
+/// @param name  At most 64 bytes. Copied.
+/// @return As sandbox_cmd_hostname.
 #[unsafe(no_mangle)]
 pub extern "C" fn sandbox_cmd_domainname(cmd: *mut sandbox_cmd, name: *const c_char) -> c_int {
     // SAFETY: the caller's string.
@@ -99,8 +102,8 @@ pub extern "C" fn sandbox_cmd_time_offset(cmd: *mut sandbox_cmd, clock: u32, sec
 ///
 /// @param namespace_fd  As opened from /proc/PID/ns. Duplicated.
 /// @return 0; -EINVAL: no namespace, or the second of its kind; -EBADF; -EFAULT: NULL. The spawn fails with -EINVAL
-///         where the same kind is unshared, where anything is unshared beside a user namespace, with mounts beside a user or mount namespace, with pre_exec but
-///         without SANDBOX_OPT_INIT, or with on_ready and a pid namespace.
+///         where the same kind is unshared, where anything is unshared beside a user namespace, with mounts beside a user
+///         or mount namespace, with pre_exec but without SANDBOX_OPT_INIT, or with on_ready and a pid namespace.
 #[unsafe(no_mangle)]
 pub extern "C" fn sandbox_cmd_join(cmd: *mut sandbox_cmd, namespace_fd: c_int) -> c_int {
     change(cmd, |cmd| cmd.join(namespace_fd))

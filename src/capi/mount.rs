@@ -77,10 +77,13 @@ pub extern "C" fn sandbox_cmd_bind(cmd: *mut sandbox_cmd, source: *const c_char,
     })
 }
 
-/// The same for what `fd` is open on: the very object, whatever has become of its path meanwhile. Where its path no
-/// longer leads to it (deleted, moved away, mounted over) the spawn fails with ESTALE. Needs the host's /proc.
+/// Shows what `fd` is open on, as sandbox_cmd_bind does: the very object, whatever has become of its path meanwhile.
+/// Where its path no longer leads to it (deleted, moved away, mounted over) the spawn fails with ESTALE. Needs the
+/// host's /proc.
 ///
-/// @param fd  Borrowed: the command keeps a duplicate. O_PATH is enough.
+/// @param fd      Borrowed: the command keeps a duplicate. O_PATH is enough.
+/// @param target  As of sandbox_cmd_bind.
+/// @param flags   SANDBOX_MOUNT_*.
 /// @return As sandbox_cmd_bind; -EBADF; -EMFILE.
 #[unsafe(no_mangle)]
 pub extern "C" fn sandbox_cmd_bind_fd(cmd: *mut sandbox_cmd, fd: c_int, target: *const c_char, flags: u64) -> c_int {

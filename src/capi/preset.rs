@@ -3,7 +3,7 @@
 use crate::capi::cmd::{change, sandbox_cmd};
 use std::ffi::c_int;
 
-/// Confines the command for a common purpose, in one call, with:
+/// Confines the command for a common purpose, in one call. Its program has:
 ///
 /// - namespaces of its own: user (the caller's ids mapped to themselves), pid, mount, uts, ipc, cgroup, and but for
 ///   SANDBOX_PRESET_NETWORK net; SANDBOX_OPT_INIT; the host name "sandbox";

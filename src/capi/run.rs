@@ -118,8 +118,8 @@ unsafe fn bytes_at<'a>(input: *const sandbox_bytes) -> Result<Option<&'a [u8]>> 
 /// @param result   Set to a handle, to free with sandbox_result_free; to NULL on failure.
 /// @param error    Filled on failure, zeroed on success; NULL allowed.
 /// @return 0 once the program has run, however it ended; else as sandbox_spawn. -EINVAL: also a command that is traced,
-///         notifies, or gives a stream both ways; -EBADF: the cancel_fd; -E2BIG: options of a newer version; -EFBIG: input above the host's
-///         RLIMIT_FSIZE; -ENOMEM: the output does not fit; -ENODATA: a limit of CPU time without /proc; -ECHILD: as
+///         notifies, or gives a stream both ways; -EBADF: the cancel_fd; -E2BIG: options of a newer version; -EFBIG:
+///         input above the host's RLIMIT_FSIZE; -ENOMEM: the output does not fit; -ENODATA: a limit of CPU time without /proc; -ECHILD: as
 ///         sandbox_child_wait. After a failure nothing of it runs any more.
 #[unsafe(no_mangle)]
 pub extern "C" fn sandbox_run(

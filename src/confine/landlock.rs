@@ -18,17 +18,27 @@ pub enum sandbox_landlock_fs {
     SANDBOX_LANDLOCK_EXECUTE = 1,
     /// To open a file for writing.
     SANDBOX_LANDLOCK_WRITE_FILE = 2,
+    /// To open a file for reading.
     SANDBOX_LANDLOCK_READ_FILE = 4,
     /// To list a directory.
     SANDBOX_LANDLOCK_READ_DIR = 8,
+    /// To remove or rename an empty directory.
     SANDBOX_LANDLOCK_REMOVE_DIR = 0x10,
+    /// To remove or rename a file.
     SANDBOX_LANDLOCK_REMOVE_FILE = 0x20,
+    /// To make a character device, or to bring one here by rename or link; likewise the next six.
     SANDBOX_LANDLOCK_MAKE_CHAR = 0x40,
+    /// A directory.
     SANDBOX_LANDLOCK_MAKE_DIR = 0x80,
+    /// A regular file.
     SANDBOX_LANDLOCK_MAKE_REG = 0x100,
+    /// A unix socket.
     SANDBOX_LANDLOCK_MAKE_SOCK = 0x200,
+    /// A FIFO.
     SANDBOX_LANDLOCK_MAKE_FIFO = 0x400,
+    /// A block device.
     SANDBOX_LANDLOCK_MAKE_BLOCK = 0x800,
+    /// A symbolic link.
     SANDBOX_LANDLOCK_MAKE_SYM = 0x1000,
     /// To rename or link from one directory to another (ABI 2; always denied before).
     SANDBOX_LANDLOCK_REFER = 0x2000,
@@ -51,7 +61,9 @@ pub enum sandbox_landlock_fs {
 #[allow(non_camel_case_types)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum sandbox_landlock_net {
+    /// To bind a TCP socket to it.
     SANDBOX_LANDLOCK_BIND_TCP = 1,
+    /// To connect a TCP socket to it.
     SANDBOX_LANDLOCK_CONNECT_TCP = 2,
 }
 

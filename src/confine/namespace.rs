@@ -14,13 +14,21 @@ use std::fmt::Write;
 #[allow(non_camel_case_types)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum sandbox_ns {
+    /// Clocks: sandbox_cmd_time_offset.
     SANDBOX_NS_TIME = 0x80,
+    /// Mounts; any that is asked for brings it along.
     SANDBOX_NS_MOUNT = 0x0002_0000,
+    /// The cgroup that is seen as the root.
     SANDBOX_NS_CGROUP = 0x0200_0000,
+    /// Host and domain name.
     SANDBOX_NS_UTS = 0x0400_0000,
+    /// System V IPC and POSIX message queues.
     SANDBOX_NS_IPC = 0x0800_0000,
+    /// Users, groups and what capabilities count for.
     SANDBOX_NS_USER = 0x1000_0000,
+    /// Process ids: the program, or the init of SANDBOX_OPT_INIT, is number 1, and all ends with it.
     SANDBOX_NS_PID = 0x2000_0000,
+    /// Network interfaces, ports and abstract unix sockets; its loopback is down but for SANDBOX_OPT_LOOPBACK.
     SANDBOX_NS_NET = 0x4000_0000,
 }
 

@@ -12,11 +12,17 @@ use std::sync::{Arc, OnceLock};
 #[allow(non_camel_case_types)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum sandbox_cmp {
+    /// argument == value
     SANDBOX_CMP_EQ = 1,
+    /// argument != value
     SANDBOX_CMP_NE = 2,
+    /// argument < value
     SANDBOX_CMP_LT = 3,
+    /// argument <= value
     SANDBOX_CMP_LE = 4,
+    /// argument >= value
     SANDBOX_CMP_GE = 5,
+    /// argument > value
     SANDBOX_CMP_GT = 6,
     /// argument & mask == value
     SANDBOX_CMP_MASKED_EQ = 7,

@@ -155,6 +155,50 @@ else
     echo "skip - Meson: there is no meson, or no ninja"
 fi
 
+# The manual, as installed: complete, current, clean, and true.
+manual=$work/stage/usr/local/share/man
+header=$work/stage/usr/local/include/sandbox_spawn.h
+cc -std=c99 -E -P "$header" > "$work/plain.h"
+functions=$(grep -oE '\bsandbox_[a-z0-9_]+ *\(' "$work/plain.h" | tr -d ' (' | sort -u)
+types=$(sed -nE 's/^\} (sandbox_[a-z_]+);/\1/p; s/^typedef struct (sandbox_[a-z_]+) sandbox_[a-z_]+;/\1/p; s/^typedef .*\(\*(sandbox_[a-z_]+)\).*/\1/p' "$header" | sort -u)
+pages=$(cd "$manual/man3" && ls | sed 's/\.3$//')
+same "every function has a page" "$(comm -23 <(echo "$functions") <(echo "$pages") | tr '\n' ' ')" ""
+same "every type has a page" "$(comm -23 <(echo "$types") <(echo "$pages") | tr '\n' ' ')" ""
+same "there is no page of anything else but the actions" "$(comm -13 <(printf '%s\n' "$functions" "$types" | sort -u) <(echo "$pages") | tr '\n' ' ')" "sandbox_actions "
+same "whatever returns something says what" "$(cd "$manual/man3" && grep -L -e 'RETURN VALUE' -e '^.SH ERRORS' $(printf '%s.3\n' $functions) | sed 's/\.3$//' |
+    while read -r page; do grep -qE "^void $page\(" "$header" || grep -oE "^typedef .*\(\*$page\)" "$header" | grep -q . || echo "$page"; done)" ""
+mkdir "$work/fresh"
+awk -v out="$work/fresh" -v version="$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -1)" -v date="$(sed -n 's/^RELEASED := //p' Makefile)" \
+    -v example=examples-c/hello.c -f tools/manual.awk tools/manual.themes include/sandbox_spawn.h
+same "no page is older than the header" "$(cd "$work/fresh" && for page in *; do cmp -s "$page" "$manual/man${page##*.}/$page" || echo "$page"; done)" ""
+same "nothing of the comments' own marks is left" "$(grep -rlE '`|@param|@return' "$manual/man3" "$manual/man7")" ""
+if has mandoc; then
+    same "mandoc has no complaint" "$(mandoc -T lint -W warning "$manual"/man[37]/* 2>&1 | head -n 5)" ""
+else echo "skip - mandoc has no complaint: there is none"; fi
+if has groff; then
+    same "groff has no complaint" "$(groff -ww -z -man -Tutf8 "$manual"/man[37]/* 2>&1 | head -n 5)" ""
+    # What a reader copies out of a page is C, and the header's.
+    {
+        echo '#include <sandbox_spawn.h>'
+        (cd "$manual/man3" && groff -man -Tascii -P-cbou -rLL=80n $(printf '%s.3\n' $functions)) | sed -n '/^SYNOPSIS/,/^DESCRIPTION/p' | grep -E '^ ' | grep -v '#include'
+    } > "$work/pages.c"
+    check "each page's prototype is the header's" cc -std=c11 -fsyntax-only -pedantic -Werror -I"$(dirname "$header")" "$work/pages.c"
+    same "... and there is one in each" "$(grep -oE '\bsandbox_[a-z0-9_]+\(' "$work/pages.c" | tr -d '(' | sort)" "$functions"
+else echo "skip - groff has no complaint: there is none"; fi
+# Documents may have been left out of this system, and the command that shows manual pages with them.
+if has man && man --version 2> /dev/null | grep -q '^man [0-9]'; then
+    if has mandb && has lexgrog; then
+        same "whatis knows each page" "$(lexgrog "$manual"/man[37]/* 2>&1 | grep -vE '^[^:]*: "sandbox_[a-z0-9_]+ - [^"]{4,110}"?' | head -n 5)" ""
+        mandb -c -q "$manual" > /dev/null 2>&1
+        same "man finds a page, whatis its line" "$(man -M "$manual" -w sandbox_cmd_env; whatis -M "$manual" sandbox_version)" \
+            "$manual/man3/sandbox_cmd_env.3
+sandbox_version (3)  - the version of the library that is loaded"
+        rm -rf "$manual"/index.db "$manual"/cat* "$manual"/CACHEDIR.TAG
+    fi
+else
+    echo "skip - the pages as man shows them: there is no man"
+fi
+
 # And away again: nothing is left but directories that others share.
 check "make uninstall" make uninstall DESTDIR="$work/stage" PREFIX=/usr/local
 same "no file is left" "$(files "$work/stage")" ""
