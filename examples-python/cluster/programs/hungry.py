@@ -1,0 +1,2 @@
+blocks = []
+while True: blocks.append(bytearray(1 << 20))

@@ -1,0 +1,1 @@
+print(sum(int(line) for line in open(0)))

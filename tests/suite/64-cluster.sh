@@ -1,0 +1,42 @@
+# Sandboxed jobs on a Dask cluster of several processes (examples-python/cluster), as root and as an ordinary user; and the
+# benchmark of the bindings in a few rounds: that all its rows come out, whatever they say.
+set -u
+theme=cluster
+. "$ROOT/tests/python-env.sh"
+fresh pytest dask distributed && {
+    cp -r "$ROOT/examples-python" "$work/examples"
+    chmod -R go=rX "$work/examples"
+    environment+=(PYTHONDONTWRITEBYTECODE=1)
+    both "$work/examples/cluster/tests"
+}
+
+# The wheel is this user's: python has it, or its rows are skipped.
+[ -x "$python" ] || python=python3
+if ! command -v python3 >/dev/null; then
+    echo "skip - the benchmark of the bindings: there is no python3"
+elif ! make -s -C "$ROOT/benches" bindings OUT="$work/benches" JSON="$work/bench.json" ROUNDS=3 PYTHON="$python" BINDINGS_ARGS="--resident 32" >"$work/log" 2>&1; then
+    echo "not ok - the benchmark of the bindings runs: $(tail -n 1 "$work/log")"
+    cat "$work/log"
+else
+    python3 - "$work/bench.json" <<'END' || cat "$work/log"
+import json, sys
+written = json.load(open(sys.argv[1]))
+wanted = {"C": 4, "C++": 3, "Python": 7, "Node": 3, "LuaJIT": 3}
+bad = 0
+for language, count in wanted.items():
+    rows = [row for row in written["bindings"] if row["language"] == language]
+    if language in written["bindings_skipped"]:
+        print(f"skip - the benchmark in {language}: {written['bindings_skipped'][language]}")
+        continue
+    wrong = [row["key"] for row in rows for size in ("small", "resident") if "skipped" not in row and not (
+        row[size]["rounds"] > 0 and row[size]["p10_us"] > 0 and row[size]["median_us"] > 0 and row[size]["to_c"] > 0
+        and (row.get("against") is None) == ("ratio" not in row[size]))]
+    for row in rows:
+        if "skipped" in row:
+            print(f"skip - the benchmark in {language}, {row['key']}: {row['skipped']}")
+    good = len(rows) >= count and not wrong and any("ratio" in row.get("small", {}) for row in rows)
+    print(f"{'ok' if good else 'not ok'} - the benchmark in {language} has its rows" + ("" if good else f": {len(rows)} of {count}; without times: {wrong}"))
+    bad += not good
+sys.exit(bad)
+END
+fi
