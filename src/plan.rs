@@ -22,6 +22,11 @@ pub enum Part {
     OwnMemory,
     /// Where a pool's child is held: what comes before is done ahead, what comes after is the run's.
     Hold,
+    /// Behind the hold, but the same for every run, and nothing that a run's own steps need: a pool's child does it in
+    /// this order before it is held, where `pool::ahead` finds nothing against it.
+    Ahead(fn(&Cmd, &mut Builder) -> Result<()>),
+    /// Of which that is true of some ops: asked for both halves, it makes those that are due in each.
+    Split(fn(&Cmd, &mut Builder) -> Result<()>),
 }
 
 /// The order in which a child loses its privileges, with the reasons. All that needs a privilege comes before what
@@ -69,11 +74,12 @@ pub const ORDER: &[Part] = &[
     Part::Any(init::split),
     // The bounding set needs CAP_SETPCAP, which a change of user takes away; nothing before exec looks at it.
     Part::Any(privilege::bound),
-    // All that takes long is done, and nothing of any one run. What is left is cheap, or follows from the run.
+    // All that takes long is done, and nothing of any one run. What is left is cheap, or follows from the run, or may
+    // have to come after what does.
     Part::Hold,
     // Before the terminal is made the session's.
     Part::Any(session::start),
-    Part::Any(process::set),
+    Part::Ahead(process::set),
     // Streams and passed fds, while what they are made of is open.
     Part::Any(fds::move_off),
     Part::Any(fds::close),
@@ -81,24 +87,24 @@ pub const ORDER: &[Part] = &[
     Part::Any(fds::place),
     Part::Any(session::terminal),
     // After all that could meet a limit, before the privilege to raise one is gone.
-    Part::Any(rlimit::set),
-    Part::Any(identity::change),
+    Part::Split(rlimit::set),
+    Part::Ahead(identity::change),
     // What is kept crossed the change of user; the rest goes.
-    Part::Any(privilege::drop),
+    Part::Ahead(privilege::drop),
     // As whom and with what the program runs: a directory closed to it is closed here too.
     Part::Any(cwd::change),
     // Without no_new_privs it needs a privilege; with it, none of what comes before may be in its way.
-    Part::Any(landlock::restrict),
+    Part::Ahead(landlock::restrict),
     // The caller's own code, confined by all of the above.
     Part::Any(exec::pre_exec),
     // A change of identity cleared it.
-    Part::Any(death::rearm),
+    Part::Split(death::rearm),
     // The tracer sees the program's steps alone.
     Part::Any(trace::gate),
     // Pending signals arrive now, to default dispositions.
     Part::Any(signal::unblock),
     // Filters last: they may forbid any of the above. The one that notifies is the last of them.
-    Part::Any(filter::load),
+    Part::Split(filter::load),
     Part::Any(exec::exec),
 ];
 
@@ -149,9 +155,21 @@ pub enum Role {
     Run,
 }
 
+/// What of a pool's command its children do before they are held.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ahead {
+    pub is_most: bool,
+    /// The filters too, but the one that notifies.
+    pub has_filters: bool,
+}
+
 #[derive(Clone, Debug)]
 pub struct Plan {
     pub role: Role,
+    /// Of both halves the same.
+    pub ahead: Ahead,
+    /// Of a run: the filters that its child has loaded already.
+    pub loaded: Vec<filter::Loaded>,
     /// Of a held child: where the block of its run lies, counted from its own.
     pub run_offset: usize,
     pub ops: Vec<Op>,
@@ -208,24 +226,44 @@ pub struct Builder {
 
 impl Plan {
     pub fn compile(cmd: &Cmd) -> Result<Plan> {
-        Self::compile_as(cmd, Role::Whole)
+        Self::compile_as(cmd, Role::Whole, Ahead::default())
     }
 
-    pub fn compile_as(cmd: &Cmd, role: Role) -> Result<Plan> {
-        init::check(cmd)?;
-        join::check(cmd)?;
-        if role != Role::Whole {
-            pool::check(cmd)?;
+    /// What a pool's child does before it is held.
+    pub fn compile_held(cmd: &Cmd) -> Result<Plan> {
+        pool::check(cmd)?;
+        Self::compile_as(cmd, Role::Held, pool::ahead(cmd))
+    }
+
+    /// What is left for a child that was held by `held`; it knows what that has found.
+    pub fn compile_run(cmd: &Cmd, held: &Plan) -> Result<Plan> {
+        let mut run = Self::compile_as(cmd, Role::Run, held.ahead)?;
+        run.loaded.clone_from(&held.filters);
+        run.left_out |= held.left_out;
+        for (bits, before) in run.landlock_left_out.iter_mut().zip(held.landlock_left_out) {
+            *bits |= before;
+        }
+        run.exec.needs_execute |= held.exec.needs_execute;
+        Ok(run)
+    }
+
+    fn compile_as(cmd: &Cmd, role: Role, ahead: Ahead) -> Result<Plan> {
+        if role != Role::Run {
+            init::check(cmd)?;
+            join::check(cmd)?;
         }
         let has_init = init::is_asked(cmd);
         let copies_memory = cmd.pre_exec.is_some();
         // The ids for which it was compiled: whoever else spawns it compiles it anew.
-        let host_ids = (cmd.identity.ids.is_some() || mount_plan::is_late(cmd)).then(identity::of_host);
+        let is_whole = role == Role::Whole;
+        let host_ids = (is_whole && (cmd.identity.ids.is_some() || mount_plan::is_late(cmd))).then(identity::of_host);
         let enters_namespace = !cmd.joined.is_empty() || cmd.has(namespace::Ns::SANDBOX_NS_TIME);
-        let needs_memory = oom::is_asked(cmd) || memory::is_asked(cmd) || identity::changes(cmd) || enters_namespace || cgroup::is_lethal(cmd);
-        let enters = has_init || role != Role::Whole || (!copies_memory && (needs_memory || mount_plan::is_late(cmd)));
+        let needs_memory = || oom::is_asked(cmd) || memory::is_asked(cmd) || identity::changes(cmd) || enters_namespace || cgroup::is_lethal(cmd);
+        let enters = has_init || !is_whole || (!copies_memory && (needs_memory() || mount_plan::is_late(cmd)));
         let plan = Plan {
             role,
+            ahead,
+            loaded: Vec::new(),
             run_offset: 0,
             ops: Vec::new(),
             texts: Vec::new(),
@@ -247,22 +285,25 @@ impl Plan {
             host_ids,
         };
         let mut builder = Builder { plan, before_border: role != Role::Run, open_file: None, children: None, time: None };
-        let mut is_ahead = true;
+        let mut is_held = false;
         for part in ORDER {
             match part {
-                Part::Hold if role == Role::Run => {
-                    is_ahead = false;
-                    pool::receive(&mut builder)?;
-                    gate::ready(cmd, &mut builder)?;
+                Part::Hold => {
+                    is_held = true;
+                    if role == Role::Run {
+                        pool::receive(&mut builder)?;
+                        gate::ready(cmd, &mut builder)?;
+                    }
                 }
-                Part::Hold if role == Role::Held => {
-                    pool::hold(&mut builder)?;
-                    break;
-                }
-                Part::Any(compile) if role != Role::Run || !is_ahead => compile(cmd, &mut builder)?,
                 Part::OwnMemory if role != Role::Run => builder.border()?,
+                Part::Any(compile) if is_whole || is_held == (role == Role::Run) => compile(cmd, &mut builder)?,
+                Part::Ahead(compile) if builder.is_due(ahead.is_most) => compile(cmd, &mut builder)?,
+                Part::Split(compile) => compile(cmd, &mut builder)?,
                 _ => {}
             }
+        }
+        if role == Role::Held {
+            pool::hold(&mut builder)?;
         }
         Ok(builder.plan)
     }
@@ -335,6 +376,19 @@ impl Builder {
 
     pub fn role(&self) -> Role {
         self.plan.role
+    }
+
+    /// Whether what is done ahead, or is not, belongs to this plan.
+    pub fn is_due(&self, is_ahead: bool) -> bool {
+        match self.plan.role {
+            Role::Whole => true,
+            Role::Held => is_ahead,
+            Role::Run => !is_ahead,
+        }
+    }
+
+    pub fn ahead(&self) -> Ahead {
+        self.plan.ahead
     }
 
     /// True where what is being compiled runs before the child leaves its host's memory, or never leaves it.

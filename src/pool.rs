@@ -5,7 +5,7 @@ use crate::cmd::{Cmd, Stdio};
 use crate::confine::pool::whole_pages;
 use crate::error::{Error, Result};
 use crate::launch::{self, Held};
-use crate::plan::{Plan, Role};
+use crate::plan::Plan;
 use crate::process::Child;
 use crate::streams::Streams;
 use std::borrow::Cow;
@@ -55,8 +55,9 @@ impl Pool {
         if let Some(plans) = self.plans.get() {
             return Ok(plans.clone());
         }
-        let compile = |role| Plan::compile_as(&self.cmd, role).map(Arc::new);
-        let plans = Plans { held: compile(Role::Held)?, run: compile(Role::Run)? };
+        let held = Arc::new(Plan::compile_held(&self.cmd)?);
+        let run = Arc::new(Plan::compile_run(&self.cmd, &held)?);
+        let plans = Plans { held, run };
         Ok(self.plans.get_or_init(|| plans).clone())
     }
 
@@ -109,7 +110,7 @@ impl Pool {
             None => (Cow::Borrowed(&self.cmd), plans.run.clone()),
             Some(run) => {
                 let cmd = self.run_of(run)?;
-                let plan = Arc::new(Plan::compile_as(&cmd, Role::Run)?);
+                let plan = Arc::new(Plan::compile_run(&cmd, &plans.held)?);
                 (Cow::Owned(cmd), plan)
             }
         };

@@ -165,9 +165,9 @@ impl Child {
         let fds = [Some(pidfd.as_raw_fd()), raw(listener), raw(stdin), raw(stdout), raw(stderr), raw(pty), launch.leaf.as_ref().map(Leaf::fd)];
         let leaf = launch.leaf.take();
         let plan = launch.plan();
-        let fatal = match plan.filters.as_slice() {
-            [] => None,
-            [filter] => Some(filter.program.only_fatal.unwrap_or(-1)),
+        let fatal = match (plan.loaded.as_slice(), plan.filters.as_slice()) {
+            ([], []) => None,
+            ([filter], []) | ([], [filter]) => Some(filter.program.only_fatal.unwrap_or(-1)),
             _ => Some(-1),
         };
         let is_kept = plan.has_init || is_under_way;

@@ -4,7 +4,7 @@ use crate::capi::child;
 use crate::capi::cmd::sandbox_cmd;
 use crate::error::Error;
 use crate::launch::{self, Held};
-use crate::plan::{Plan, Role};
+use crate::plan::Plan;
 use crate::process::Child;
 use crate::streams::Streams;
 use sandbox_child::plan::{Code, NONE, Op, gate};
@@ -31,8 +31,9 @@ impl<'a> Broken<'a> {
 
     /// What a pool makes of the command.
     pub fn pooled(cmd: &'a sandbox_cmd) -> Result<Self, Seen> {
-        let compile = |role| Plan::compile_as(&cmd.0, role).map_err(seen);
-        Ok(Broken { cmd, plans: vec![compile(Role::Held)?, compile(Role::Run)?] })
+        let held = Plan::compile_held(&cmd.0).map_err(seen)?;
+        let run = Plan::compile_run(&cmd.0, &held).map_err(seen)?;
+        Ok(Broken { cmd, plans: vec![held, run] })
     }
 
     pub fn len(&self) -> usize {
@@ -132,4 +133,5 @@ impl Spawned {
 pub mod bpf {
     pub use crate::seccomp::act;
     pub use crate::seccomp::bpf::{Call, Instruction, returns, run, strictest, verify};
+    pub use crate::seccomp::range::Kind;
 }

@@ -57,6 +57,13 @@ pub fn register(block: &Block) {
     sys::call(nr::SET_ROBUST_LIST, [head, 3 * size_of::<usize>(), 0, 0, 0, 0]);
 }
 
+/// The word that is registered for the calling thread becomes `next`'s: the kernel reads where it lies at the end alone.
+pub fn follow(block: &Block, next: &Block) {
+    let entry = &raw const block.robust as usize + offset_of!(Robust, entry_next);
+    next.phase.store(RUNNING | (block.phase.load(Relaxed) & !LEFT), Release);
+    block.robust.futex_offset.store((next.phase.as_ptr() as usize).wrapping_sub(entry) as u64, Release);
+}
+
 /// Takes the word off the calling thread again, for a child of it to register.
 pub fn unregister() {
     sys::call(nr::SET_ROBUST_LIST, [0, 3 * size_of::<usize>(), 0, 0, 0, 0]);

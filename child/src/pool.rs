@@ -8,6 +8,9 @@ use crate::{init, meet, run as interpreter};
 use core::sync::atomic::Ordering::{Acquire, Relaxed};
 
 const O_CLOEXEC: usize = 0o2_000_000;
+pub const PROT_READ_WRITE: u64 = 3;
+pub const MAP_SHARED_FIXED: u64 = 0x11;
+pub const POPULATE_WRITE: u64 = 23;
 
 /// Returns only what keeps it from being held; what goes wrong with the run is reported in the run's own block.
 pub fn hold(block: &Block, control: u64, memory: u64, offset: u64) -> Result<isize, i32> {
@@ -33,9 +36,7 @@ pub fn hold(block: &Block, control: u64, memory: u64, offset: u64) -> Result<isi
     let length = block.run_length.load(Acquire) as usize;
     let address = TRAMPOLINE_ADDRESS + offset as usize;
     if length > mapped {
-        const PROT_READ_WRITE: usize = 3;
-        const MAP_SHARED_FIXED: usize = 0x11;
-        let result = sys::call(nr::MMAP, [address, length, PROT_READ_WRITE, MAP_SHARED_FIXED, memory as usize, offset as usize]);
+        let result = sys::call(nr::MMAP, [address, length, PROT_READ_WRITE as usize, MAP_SHARED_FIXED as usize, memory as usize, offset as usize]);
         if result < 0 {
             return Err(-result as i32);
         }
@@ -46,17 +47,16 @@ pub fn hold(block: &Block, control: u64, memory: u64, offset: u64) -> Result<isi
         return Err(sys::EINVAL);
     }
     run.parent_pid.store(block.parent_pid.load(Relaxed), Relaxed);
-    meet::register(run);
+    meet::follow(block, run);
     interpreter::from(run, 0)
 }
 
 /// The pages of the run's block, while there is time; gives how many bytes of it are mapped. Before Linux 5.14 each
 /// comes when it is touched.
 fn populate(memory: i32, offset: usize) -> usize {
-    const MADV_POPULATE_WRITE: usize = 23;
     let length = sys::call(nr::LSEEK, [memory as usize, 0, 2, 0, 0, 0]);
     let length = (length as usize).saturating_sub(offset);
-    sys::call(nr::MADVISE, [TRAMPOLINE_ADDRESS + offset, length, MADV_POPULATE_WRITE, 0, 0, 0]);
+    sys::call(nr::MADVISE, [TRAMPOLINE_ADDRESS + offset, length, POPULATE_WRITE as usize, 0, 0, 0]);
     length
 }
 

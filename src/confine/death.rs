@@ -19,14 +19,24 @@ pub fn arm(cmd: &Cmd, plan: &mut Builder) -> Result<()> {
     op(cmd, plan, 2, "when the host dies")
 }
 
+/// SIGKILL is the kernel's to deliver at once. Any other would stay pending, and is not to be taken for one that was
+/// sent to a pool's child while it was held: it is armed when the run is there, and the host looked for.
+pub fn is_rearmed_late(cmd: &Cmd) -> bool {
+    ![0, libc::SIGKILL].contains(&signal(cmd))
+}
+
 /// The kernel clears it at a change of identity, which never happens in the host's memory. An init's program dies with
 /// its init, which looks for the host itself.
 pub fn rearm(cmd: &Cmd, plan: &mut Builder) -> Result<()> {
+    let is_ahead = plan.ahead().is_most && !is_rearmed_late(cmd);
+    let is_in_hosts_memory = plan.is_before_border() && !plan.plan().copies_memory;
+    if !plan.is_due(is_ahead) {
+        return Ok(());
+    }
     if init::is_asked(cmd) && cmd.identity.ids.is_some() {
         let args = [libc::SIGKILL as u64, 0, 0];
         plan.op(Stage::SANDBOX_STAGE_SIGNAL, 3, Code::DeathSignal, args, "SIGKILL when the init dies (once more: a change of identity clears it)");
     }
-    let is_in_hosts_memory = plan.is_before_border() && !plan.plan().copies_memory;
     if is_in_hosts_memory { Ok(()) } else { op(cmd, plan, 3, "when the host dies (once more: a change of identity clears it)") }
 }
 

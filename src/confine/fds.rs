@@ -4,7 +4,7 @@ use crate::cmd::Cmd;
 use crate::confine::stdio;
 use crate::error::{Result, Stage};
 use crate::options::Opt;
-use crate::plan::{Builder, Source};
+use crate::plan::{Builder, Role, Source};
 use sandbox_child::plan::Code;
 use std::fmt::Display;
 use std::os::fd::AsRawFd;
@@ -48,7 +48,8 @@ pub fn move_off(cmd: &Cmd, plan: &mut Builder) -> Result<()> {
 }
 
 pub fn close(cmd: &Cmd, plan: &mut Builder) -> Result<()> {
-    if cmd.options.is_on(Opt::SANDBOX_OPT_CLOSE_FDS) {
+    // A run's child has closed all it had when it was held; what has come since is close-on-exec.
+    if cmd.options.is_on(Opt::SANDBOX_OPT_CLOSE_FDS) && plan.role() != Role::Run {
         close_from(plan, cmd.passed.len());
     }
     Ok(())

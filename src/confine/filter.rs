@@ -22,7 +22,9 @@ pub struct Loaded {
 }
 
 pub fn load(cmd: &Cmd, plan: &mut Builder) -> Result<()> {
-    let (notifying, others): (Vec<_>, Vec<_>) = cmd.filters.iter().enumerate().partition(|(_, filter)| filter.program.notifies);
+    let is_ahead = plan.ahead().has_filters;
+    let is_due = |plan: &Builder, notifies: bool| plan.is_due(is_ahead && !notifies);
+    let (notifying, others): (Vec<_>, Vec<_>) = cmd.filters.iter().enumerate().filter(|(_, filter)| is_due(plan, filter.program.notifies)).partition(|(_, filter)| filter.program.notifies);
     for (index, filter) in others {
         one(plan, index, &filter.program, filter.flags, format!("seccomp filter of {} instructions", filter.program.instructions.len()))?;
     }

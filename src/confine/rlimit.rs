@@ -1,6 +1,6 @@
 //! Resource limits.
 
-use crate::cmd::Cmd;
+use crate::cmd::{Cmd, Rlimit};
 use crate::error::{Result, Stage};
 use crate::plan::{Arg, Builder};
 
@@ -19,8 +19,27 @@ fn amount(limit: u64) -> String {
     if limit == libc::RLIM_INFINITY { "unlimited".to_owned() } else { limit.to_string() }
 }
 
+/// Those that a run could meet before its program does: for its fds and its block, on its stack.
+pub fn is_late(limit: &Rlimit) -> bool {
+    [libc::RLIMIT_NOFILE, libc::RLIMIT_AS, libc::RLIMIT_STACK].contains(&limit.resource)
+}
+
+/// Whether one of these is above what the host has, which only a privilege allows.
+pub fn late_ones_need_privilege(cmd: &Cmd) -> bool {
+    cmd.rlimits.iter().filter(|limit| is_late(limit)).any(|limit| {
+        let mut host = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+        // SAFETY: a struct of ours to fill.
+        unsafe { libc::getrlimit(limit.resource as _, &raw mut host) };
+        limit.hard > host.rlim_max
+    })
+}
+
 pub fn set(cmd: &Cmd, plan: &mut Builder) -> Result<()> {
+    let is_most = plan.ahead().is_most;
     for (index, limit) in cmd.rlimits.iter().enumerate() {
+        if !plan.is_due(is_most && !is_late(limit)) {
+            continue;
+        }
         let pair = plan.numbers(&[limit.soft, limit.hard]);
         let args = [Arg::Value(0), Arg::Value(limit.resource.into()), Arg::Data(pair), Arg::Value(0)];
         plan.call(Stage::SANDBOX_STAGE_RLIMIT, index, libc::SYS_prlimit64, &args,

@@ -39,13 +39,13 @@ const DATA_SIZE: u32 = 64;
 const MAX_ERRNO: u32 = 4095;
 
 #[derive(Clone, Copy)]
-enum Register {
+pub(super) enum Register {
     A,
     X,
 }
 
 #[derive(Clone, Copy)]
-enum Source {
+pub(super) enum Source {
     Constant(u32),
     /// Offset into the call's data.
     Data(u32),
@@ -53,13 +53,13 @@ enum Source {
 }
 
 #[derive(Clone, Copy)]
-enum Operand {
+pub(super) enum Operand {
     K(u32),
     X,
 }
 
 #[derive(Clone, Copy)]
-enum Arithmetic {
+pub(super) enum Arithmetic {
     Add,
     Sub,
     Mul,
@@ -72,7 +72,7 @@ enum Arithmetic {
 }
 
 #[derive(Clone, Copy)]
-enum Test {
+pub(super) enum Test {
     Equal,
     Greater,
     GreaterOrEqual,
@@ -80,7 +80,7 @@ enum Test {
 }
 
 #[derive(Clone, Copy)]
-enum Op {
+pub(super) enum Op {
     Load(Register, Source),
     Store(Register, usize),
     Compute(Arithmetic, Operand),
@@ -105,7 +105,7 @@ impl Op {
 }
 
 /// Reads one instruction, by the numbers of linux/bpf_common.h. Whatever is wrong with it by itself is found here.
-fn decode(instruction: Instruction) -> Result<Op, &'static str> {
+pub(super) fn decode(instruction: Instruction) -> Result<Op, &'static str> {
     let Instruction { code, jt, jf, k } = instruction;
     // Bit 3 of an ALU or JMP code: the operand is X.
     let operand = if code & 0x08 == 0 { Operand::K(k) } else { Operand::X };
@@ -158,7 +158,7 @@ fn cell(k: u32) -> Result<usize, &'static str> {
 }
 
 /// Where a jump at `pc` arrives. Saturated is out of every program.
-fn target(pc: usize, offset: u32) -> usize {
+pub(super) fn target(pc: usize, offset: u32) -> usize {
     usize::try_from(offset).unwrap_or(usize::MAX).saturating_add(pc + 1)
 }
 
@@ -246,7 +246,7 @@ pub fn run(instructions: &[Instruction], call: &Call) -> u32 {
 }
 
 /// `None`: a division by 0.
-fn compute(how: Arithmetic, a: u32, operand: u32) -> Option<u32> {
+pub(super) fn compute(how: Arithmetic, a: u32, operand: u32) -> Option<u32> {
     match how {
         Arithmetic::Add => Some(a.wrapping_add(operand)),
         Arithmetic::Sub => Some(a.wrapping_sub(operand)),
@@ -272,7 +272,7 @@ fn holds(test: Test, a: u32, operand: u32) -> bool {
 
 /// The 32 bits at `offset` of the kernel's `struct seccomp_data`: nr, arch, ip, args. Of a 64-bit field the half that
 /// lies first in memory comes first.
-fn word(call: &Call, offset: u32) -> u32 {
+pub(super) fn word(call: &Call, offset: u32) -> u32 {
     let field = match offset {
         0 => return call.nr.cast_unsigned(),
         4 => return call.arch,

@@ -13,6 +13,7 @@ pub mod oci;
 pub mod policy;
 pub mod preset;
 pub mod prologue;
+pub mod range;
 mod ways;
 
 use crate::error::{Error, Stage};

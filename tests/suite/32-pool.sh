@@ -15,7 +15,7 @@ build() {
     local name=$1
     shift
     mkdir -p "$out"
-    if ! make -s -C "$ROOT/tests/c" OUT="$out/$name" PROGRAMS=pool "$@" >"$work/log" 2>&1; then
+    if ! make -s -C "$ROOT/tests/c" OUT="$out/$name" PROGRAMS="pool pool-ahead" "$@" >"$work/log" 2>&1; then
         echo "not ok - build $name: $(grep -m1 -i error "$work/log")"
         cat "$work/log"
         return 1
@@ -26,9 +26,14 @@ build() {
 
 # run TITLE NAME BEFORE...
 run() {
-    local title=$1 name=$2 code
-    shift 2
-    ( cd "$work/tmp" && exec timeout --kill-after=5 300 "$@" env TMPDIR="$work/tmp" LD_LIBRARY_PATH="$work/lib" "$work/$name/pool" ) </dev/null >"$work/log" 2>&1
+    one pool "$@"
+    one pool-ahead "$@"
+}
+
+one() {
+    local program=$1 title=$2 name=$3 code
+    shift 3
+    ( cd "$work/tmp" && exec timeout --kill-after=5 300 "$@" env TMPDIR="$work/tmp" LD_LIBRARY_PATH="$work/lib" "$work/$name/$program" ) </dev/null >"$work/log" 2>&1
     code=$?
     sed -nE "s/^(ok|not ok|skip) - /\1 - $title: /p" "$work/log"
     [ $code -eq 0 ] && return
