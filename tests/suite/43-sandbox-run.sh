@@ -171,9 +171,9 @@ d = json.loads(sys.stdin.read()); print(d["error"]["stage"], d["error"]["code"])
 
     # Signals: it says that it is ready, is sent one, and says which came.
     mkfifo "$home/ready"
+    chmod a+rw "$home/ready"
     ( cd "$home" && exec "${become[@]}" sandbox-run sh -c 'trap "exit 42" USR1; echo > ready; while :; do sleep 0.1; done' ) >/dev/null 2>&1 &
     local pid=$!
-    chmod a+rw "$home/ready"
     read -r _ < "$home/ready"
     kill -USR1 $pid
     wait $pid
