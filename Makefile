@@ -27,7 +27,9 @@ OBJECT  := $(BUILD)/sandbox_spawn.o
 STATIC  := $(BUILD)/libsandbox_spawn.a
 SHARED  := $(BUILD)/libsandbox_spawn.so.$(VERSION)
 LOCAL   := $(CURDIR)/$(BUILD)/prefix
-RAW     := target/$(if $(TARGET),$(TARGET)/)release/libsandbox_spawn.a
+OUTPUT  := $(or $(CARGO_TARGET_DIR),target)
+RAW     := $(OUTPUT)/$(if $(TARGET),$(TARGET)/)release/libsandbox_spawn.a
+NATIVE  := $(RAW:.a=.libs)
 SOURCES := Cargo.toml Cargo.lock build.rs cbindgen.toml $(shell find src child -name '*.rs' -o -name Cargo.toml -o -name '*.ld')
 CROSS   := $(if $(findstring aarch64,$(TARGET)),aarch64-linux-gnu-)
 # musl has no unwinder of its own: Rust's goes into the library. musl-gcc leaves out the table it looks in.
@@ -48,14 +50,18 @@ all: $(SHARED) $(STATIC) include/sandbox_spawn.h $(BUILD)/sandbox-run $(PAGES)
 
 static: $(STATIC)
 
-# Each crate type by its own cargo rustc: an rlib beside it would turn link-time optimisation off.
-$(RAW) $(BUILD)/native-libs &: $(SOURCES)
-	@mkdir -p $(BUILD)
-	$(CARGO) rustc --release --lib --crate-type staticlib $(if $(TARGET),--target $(TARGET)) -- $(FRAMES) --print native-static-libs=$(CURDIR)/$(BUILD)/native-libs.all
-	tr ' ' '\n' < $(BUILD)/native-libs.all | grep -v -e '^-lc$$' -e '^-lgcc_s$$' -e '^-lunwind$$' | tr '\n' ' ' > $(BUILD)/native-libs
-	$(if $(MUSL),echo '$(EH_TABLE)' >> $(BUILD)/native-libs)
+# Each crate type by its own cargo rustc: an rlib beside it would turn link-time optimisation off. What the library needs
+# is told while it is compiled, so that is kept beside it.
+$(RAW) $(NATIVE) &: $(SOURCES)
+	$(CARGO) rustc --release --lib --crate-type staticlib $(if $(TARGET),--target $(TARGET)) -- $(FRAMES) --print native-static-libs=$(abspath $(NATIVE))
+	@touch -c $(RAW) $(NATIVE)
 
-$(OBJECT): $(RAW) tools/trim
+$(BUILD)/native-libs: $(NATIVE)
+	@mkdir -p $(BUILD)
+	tr ' ' '\n' < $< | grep -v -e '^-lc$$' -e '^-lgcc_s$$' -e '^-lunwind$$' | tr '\n' ' ' > $@
+	$(if $(MUSL),echo '$(EH_TABLE)' >> $@)
+
+$(OBJECT): $(RAW) $(BUILD)/native-libs tools/trim
 	tools/trim $(RAW) "$(UNWIND)" $@ "$(CROSS)"
 
 $(STATIC): $(OBJECT)
@@ -77,11 +83,11 @@ $(SHARED): $(OBJECT) tools/exports.map
 # The command, with the library inside: it runs wherever it is put.
 $(BUILD)/sandbox-run: $(STATIC) include/sandbox_spawn.h $(wildcard examples-c/sandbox-run/*.[ch]) examples-c/Makefile
 	$(MAKE) --no-print-directory -C examples-c CC='$(LINKER)' SYSCALLS=$(CURDIR)/$(BUILD)/syscalls.h $(CURDIR)/$(BUILD)/syscalls.h
-	$(LINKER) -std=c11 -O2 -s -o $@ -I$(BUILD) -Iinclude examples-c/sandbox-run/*.c $(STATIC) -Wl,--gc-sections $(LIBRARIES)
+	$(LINKER) -std=c11 -O2 $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -s -o $@ -I$(BUILD) -Iinclude examples-c/sandbox-run/*.c $(STATIC) -Wl,--gc-sections $(LIBRARIES)
 
 # The build script writes it into its own directory; which one is the newest, the tests check.
 header: $(RAW)
-	cp "$$(ls -t target/$(if $(TARGET),$(TARGET)/)release/build/sandbox-spawn-*/out/sandbox_spawn.h | head -1)" include/sandbox_spawn.h
+	cp "$$(ls -t $(OUTPUT)/$(if $(TARGET),$(TARGET)/)release/build/sandbox-spawn-*/out/sandbox_spawn.h | head -1)" include/sandbox_spawn.h
 
 # A page for each function and type, and one over them all.
 $(PAGES): include/sandbox_spawn.h tools/manual.awk tools/manual.themes examples-c/hello.c
