@@ -11,6 +11,7 @@ from typing import Any, Callable, Optional, Sequence, Union
 from ._command import Command, Text, command_of, fd_of
 from ._errors import check
 from ._library import ffi, lib
+from ._threads import Thread
 from ._types import Cause, Limit, Status, status_of
 
 
@@ -134,27 +135,37 @@ class _Apart:
     def __init__(self, work: Work, done: "Callable[[], Any]" = lambda: None, also: int = -1) -> None:
         self.result: "Optional[Result]" = None
         self.error: "Optional[BaseException]" = None
+        self._work, self._done = work, done
+        self._has_ended = False
+        self._running = threading.Lock()  # held until it has ended
+        self._running.acquire()
         self._read, self._write = os.pipe()
         self._either: Any = None
-        if also >= 0:
-            try:
+        try:
+            if also >= 0:
                 self._either = select.epoll()  # readable when one of its own is
                 for fd in (self._read, also):
                     self._either.register(fd, select.EPOLLIN)
-            except BaseException:
-                self._close()
-                raise
+            Thread.take().tasks.put(self)
+        except BaseException:
+            self._close()
+            raise
 
-        def body() -> None:
-            try:
-                self.result = work(self._either.fileno() if self._either else self._read)
-            except BaseException as error:
-                self.error = error
-            finally:
-                done()
+    def carry_out(self) -> None:
+        """In the other thread."""
+        try:
+            self.result = self._work(self._either.fileno() if self._either else self._read)
+        except BaseException as error:
+            self.error = error
 
-        self.thread = threading.Thread(target=body, daemon=True)
-        self.thread.start()
+    def tell(self) -> None:
+        """The same, thereafter."""
+        self._has_ended = True
+        self._running.release()
+        self._done()
+
+    def wait(self) -> None:
+        self._running.acquire()
 
     def cancel(self) -> None:
         os.write(self._write, b"x")
@@ -166,7 +177,8 @@ class _Apart:
             self._either.close()
 
     def finish(self) -> Result:
-        self.thread.join()
+        while not self._has_ended:  # a signal's handler may have come between wait and its caller
+            self._running.acquire(timeout=0.01)
         self._close()
         if self.error is not None:
             raise self.error
@@ -178,7 +190,7 @@ def _interruptible(work: Work, cancel: int) -> Result:
     """Python's signal handlers run in the main thread alone, and only while that is not inside of C."""
     apart = _Apart(work, also=cancel)
     try:
-        apart.thread.join()
+        apart.wait()
     except BaseException:
         apart.cancel()
         try:

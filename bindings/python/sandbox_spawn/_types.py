@@ -4,7 +4,7 @@ from __future__ import annotations
 import enum
 import signal
 from dataclasses import dataclass
-from typing import Any, Dict
+from typing import Any, Dict, List
 
 from ._library import constants, ffi, lib
 
@@ -176,9 +176,16 @@ def status_of(status: Any) -> Status:
     )
 
 
+_numbers: "Dict[Any, List[str]]" = {}
+
+
 def as_dict(struct: Any) -> "Dict[str, int]":
-    return {name: getattr(struct, name) for name, field in ffi.typeof(struct[0] if ffi.typeof(struct).kind == "pointer" else struct).fields
-            if field.type.kind == "primitive"}
+    """The numbers of a C struct, by its pointer."""
+    kind = ffi.typeof(struct)
+    names = _numbers.get(kind)
+    if names is None:
+        names = _numbers[kind] = [name for name, field in kind.item.fields if field.type.kind == "primitive"]
+    return {name: getattr(struct, name) for name in names}
 
 
 class Features(Dict[str, int]):

@@ -139,6 +139,43 @@ def test_an_fd_cancels(run_it):
         run_it(lambda: run(["true"], cancel=read))
 
 
+def test_runs_share_threads_that_do_not_stay():
+    def threads():
+        return [thread for thread in threading.enumerate() if thread.name == "sandbox_spawn"]
+
+    for _ in range(20):
+        run(["true"])
+    assert len(threads()) == 1
+    pid = os.fork()
+    if pid == 0:  # the thread is not there, and its copy is not waited for
+        code = 99
+        try:
+            code = run(["sh", "-c", "exit 7"]).returncode
+        finally:
+            os._exit(code)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 7
+    assert not threads()  # none, so that a fork is one of a process of one thread
+    run(["true"])
+    deadline = time.monotonic() + 60
+    while threads() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not threads()
+
+
+def test_a_run_within_a_run():
+    def handler(*_):
+        inner.append(run(["echo", "inner"]).stdout)
+
+    inner = []
+    previous = signal.signal(signal.SIGALRM, handler)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.2)
+        assert run(["sh", "-c", "sleep 0.6; echo outer"]).stdout == b"outer\n"
+    finally:
+        signal.signal(signal.SIGALRM, previous)
+    assert inner == [b"inner\n"]
+
+
 def test_asyncio():
     async def main():
         return await asyncio.gather(*(sandbox.run_async(["cat"], input=str(number)) for number in range(10)))
