@@ -26,7 +26,7 @@ static void usage(FILE *out) {
     for (const struct start *start = starts; start->key; start++) {
         fprintf(out, " %s", start->key);
     }
-    fprintf(out, " calls costs growth\n  --profile FILE   an OCI seccomp profile to read and compile (default /usr/share/containers/seccomp.json)");
+    fprintf(out, " calls costs growth resident\n  --profile FILE   an OCI seccomp profile to read and compile (default /usr/share/containers/seccomp.json)");
     fprintf(out, "\n  --json FILE      write the results there too\n  --help\n");
 }
 
@@ -108,7 +108,7 @@ static long library_size(void) {
 }
 
 /* In small pages: what a fork must copy the tables of. */
-static bool become_resident(int mib) {
+bool become_resident(int mib) {
     size_t size = (size_t)mib << 20;
     char *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED) {
@@ -138,6 +138,9 @@ static void measure(struct bench *bench) {
     }
     if (is_listed(bench->only, "growth")) {
         measure_growth(bench);
+    }
+    if (is_listed(bench->only, "resident")) {
+        measure_resident(bench);
     }
     if (bench->resident_mib > 0 && become_resident(bench->resident_mib)) {
         measure_times(bench, RESIDENT);

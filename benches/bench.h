@@ -95,6 +95,13 @@ struct growth {
 };
 enum { GROWTH = 4 };
 
+/* A start by the library, by posix_spawn and by fork, from a host that holds this much memory. */
+enum { WAYS = 3, RESIDENT_SIZES = 5 };
+struct resident {
+    int mib;
+    struct times times[WAYS]; /* without ratios; no rounds: not measured */
+};
+
 struct bench {
     int rounds, resident_mib, slice_ms, slices;
     bool is_quick;
@@ -102,6 +109,7 @@ struct bench {
     struct rate rates[RATES];
     struct cost costs[COSTS];
     struct growth own_mounts[GROWTH], host_mounts[GROWTH];
+    struct resident resident[RESIDENT_SIZES];
     int threads_left;
     long library_bytes; /* stripped */
     char no_tracing[100]; /* why system calls could not be counted */
@@ -132,6 +140,8 @@ int peer_firejail(struct start *start);
 int peer_crun(struct start *start);
 void containers_free(void);
 void measure_growth(struct bench *bench);
+void measure_resident(struct bench *bench);
+bool become_resident(int mib);
 
 void starts_prepare(const char *only);
 void starts_free(void);

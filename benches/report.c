@@ -163,6 +163,17 @@ static void print_growth(const struct bench *bench) {
     }
 }
 
+static void print_resident(const struct bench *bench) {
+    printf("\nA start by the memory of its host, microseconds (p10, p50)\n\n%8s |   sandbox_spawn     posix_spawn            fork\n", "MiB");
+    for (int i = 0; i < RESIDENT_SIZES; i++) {
+        const struct times *times = bench->resident[i].times;
+        if (times->rounds > 0) {
+            printf("%8d | %7.0f %7.0f %7.0f %7.0f %7.0f %7.0f\n", bench->resident[i].mib, times[0].p10, times[0].median, times[1].p10,
+                   times[1].median, times[2].p10, times[2].median);
+        }
+    }
+}
+
 static const char *verdict(bool holds) {
     return holds ? "holds" : "DOES NOT HOLD";
 }
@@ -212,6 +223,9 @@ void report(const struct bench *bench) {
     }
     if (is_listed(bench->only, "growth")) {
         print_growth(bench);
+    }
+    if (is_listed(bench->only, "resident")) {
+        print_resident(bench);
     }
     print_holds(bench);
     for (const struct start *start = starts; start->key; start++) {
@@ -345,6 +359,17 @@ int report_json(const struct bench *bench, const char *path) {
         for (int i = 0; i < GROWTH; i++) {
             fprintf(out, "    {\"mounts\": %d, \"us\": %.1f}%s\n", both[which][i].mounts, both[which][i].us, i + 1 < GROWTH ? "," : "");
         }
+    }
+    fprintf(out, "  ],\n  \"resident\": [\n");
+    static const char *const ways[WAYS] = {"sandbox_spawn", "posix_spawn", "fork"};
+    for (int i = 0; i < RESIDENT_SIZES; i++) {
+        fprintf(out, "    {\"mib\": %d", bench->resident[i].mib);
+        for (int way = 0; way < WAYS && bench->resident[i].times->rounds > 0; way++) {
+            const struct times *times = &bench->resident[i].times[way];
+            fprintf(out, ", \"%s\": {\"rounds\": %d, \"median_us\": %.1f, \"p10_us\": %.1f, \"p90_us\": %.1f}", ways[way], times->rounds,
+                    times->median, times->p10, times->p90);
+        }
+        fprintf(out, "}%s\n", i + 1 < RESIDENT_SIZES ? "," : "");
     }
     fprintf(out, "  ],\n  \"threads_afterwards\": {\"hold\": 1, \"measured\": %d},\n  \"library_bytes\": {\"hold\": %ld, \"measured\": %ld}",
             bench->threads_left, HOLD_LIBRARY_BYTES, bench->library_bytes);
