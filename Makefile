@@ -7,6 +7,7 @@
 # make python     the wheel of the Python binding, in bindings/python/dist
 # make bench      the numbers of the README
 # make static    the static library alone, where TARGET's C compiler is missing
+# make abi-baseline  takes this interface as what was released, for tests/suite/72-abi.sh to compare with
 # make header     takes the generated header over into include/
 
 PREFIX  ?= /usr/local
@@ -143,6 +144,9 @@ examples: local
 python: local
 	$(MAKE) --no-print-directory -C bindings/python wheel
 
+abi-baseline: local
+	tools/abi baseline $(LOCAL)/lib/libsandbox_spawn.so
+
 setup:
 	tools/setup demo
 
@@ -166,4 +170,4 @@ clean:
 	$(MAKE) --no-print-directory -C examples-c clean
 	$(MAKE) --no-print-directory -C benches clean
 
-.PHONY: all static header install uninstall local examples python setup demo test bench clean
+.PHONY: all static header install uninstall local abi-baseline examples python setup demo test bench clean
