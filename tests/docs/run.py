@@ -25,6 +25,7 @@ INSTEAD = [
     (r"(sudo )?apt-get install .*", None, "it changes the system; tools/setup installs the same packages for the tests"),
     (r"pip install .*", None, "the binding's own suite installs the wheel; here it is imported as a package"),
     (r"(sudo )?make install PREFIX=\S+", "make -n install", "it needs root and writes to the system; the prefix used here is one that `make install` made"),
+    (r"make", "make -n", "it has been done: the library is what is tested"),
     (r"make demo", "make -n demo", "its own suite runs the demo"),
     (r"make test", "make -n test", "it is what runs this"),
     (r"make bench", "make -n bench", "it takes minutes and wants a quiet machine"),
@@ -79,10 +80,11 @@ class Runner:
         for name, text in FILES.get((section[0].document, section[0].section), {}).items():
             (directory / name).write_text(text)
             (directory / name).chmod(0o755)
+        skipped: "dict[str, list[blocks.Block]]" = {}
         for place, block in enumerate(section):
             lacking = self.machine.lacks(block.needs)
             if lacking:
-                self.say("skip", f"{block.title}: {lacking}")
+                skipped.setdefault(lacking, []).append(block)
                 continue
             later = "\n".join(other.text for other in section[place + 1:] if other.language == "sh")
             if block.language == "c":
@@ -93,6 +95,8 @@ class Runner:
                 self.shell(block, directory, environment)
             else:
                 self.file(block, directory, later)
+        for reason, left in skipped.items():
+            self.say("skip", f"{left[0].document} ({left[0].section}): {len(left)} blocks: {reason}")
 
     def run(self, block: "blocks.Block", command: "list[str]", directory: Path, environment: "dict[str, str]") -> None:
         code, output = run(command, directory, environment)
