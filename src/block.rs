@@ -5,6 +5,7 @@ use crate::confine::filter::Loaded;
 use crate::error::{Error, Result, Stage};
 use crate::memory::Mapping;
 use crate::plan::{Plan, Role, Source};
+use crate::seccomp::act;
 use crate::seccomp::bpf::{self, LONGEST};
 use crate::seccomp::prologue::{self, Step};
 use sandbox_child::meet;
@@ -99,13 +100,18 @@ impl Image {
         let loads: Vec<Step> = plan.filters.iter().map(|filter| Step::load(filter.flags, base + u64::from(filter.fprog))).collect();
         let mut at = self.bytes.len().next_multiple_of(8);
         let mut opened: Vec<Step> = Vec::new();
+        // Mostly none does: then nothing need be asked of them at each spawn.
+        let may_hinder = plan.filters.iter().any(|filter| filter.program.may_hinder());
         for (position, filter) in plan.filters.iter().enumerate() {
             let original = &filter.program.instructions;
             let later = loads.get(position + 1..).unwrap_or(&[]);
             let is_last = later.is_empty();
-            let needed: Vec<Step> = futexes.iter().chain(later).copied().collect();
-            let changed = prologue::prepend(original, &needed, if is_last { &opened } else { &[] });
-            opened.extend(later.iter().filter(|step| !step.passes(original)));
+            let mut changed = None;
+            if may_hinder {
+                let needed: Vec<Step> = futexes.iter().chain(later).copied().collect();
+                changed = prologue::prepend(original, &needed, if is_last { &opened } else { &[] });
+                opened.extend(later.iter().filter(|step| !step.passes(original)));
+            }
             let instructions = changed.as_ref().unwrap_or(original);
             let length = u16::try_from(instructions.len()).ok().filter(|length| usize::from(*length) <= LONGEST).ok_or_else(|| {
                 Error::new(Stage::SANDBOX_STAGE_SECCOMP, filter.index, libc::E2BIG, format_args!("a filter of {} instructions with the library's own steps, the most is {LONGEST}", instructions.len()))
@@ -125,7 +131,7 @@ impl Image {
                 address.add(filter.fprog as usize + 8).cast::<u64>().write(pointer);
             }
         }
-        Ok(self.under_filters(plan, base))
+        Ok(if may_hinder { self.under_filters(plan, base) } else { ExecUnderFilters { action: act::ALLOW, culprit: 0, may_sleep: true, may_send: true } })
     }
 
     fn under_filters(&self, plan: &Plan, base: u64) -> ExecUnderFilters {
@@ -204,6 +210,11 @@ impl Place {
     pub fn set_mask(&mut self, mask: u64) {
         // SAFETY: no child exists yet.
         unsafe { (*self.address().cast::<Block>()).mask = mask };
+    }
+
+    pub fn set_likely(&mut self, length: u32) {
+        // SAFETY: no child exists yet.
+        unsafe { (*self.address().cast::<Block>()).run_likely = length };
     }
 
     pub fn add_flag(&mut self, flag: u32) {

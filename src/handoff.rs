@@ -80,9 +80,11 @@ pub fn receive(socket: &OwnedFd, pidfd: RawFd) -> Result<OwnedFd> {
     fd::owned(number).map_err(|errno| failed(errno, "the listener's message"))
 }
 
+/// The most fds of one message: SCM_MAX_FD.
+pub(crate) const MOST: usize = 253;
+
 /// Sends `fds` to a held child: at least one message, as many as it takes.
 pub fn send(socket: &OwnedFd, fds: &[RawFd]) -> std::result::Result<(), Errno> {
-    const MOST: usize = 253; // SCM_MAX_FD
     let mut rest = fds;
     loop {
         let (now, later) = rest.split_at(rest.len().min(MOST));

@@ -73,7 +73,7 @@ fn seize(pid: libc::pid_t, options: u64) -> Result<()> {
 pub fn spawn_with(cmd: &Cmd, plan: Arc<Plan>, at_gate: AtGate) -> Result<Child> {
     refuse_privileged_host(cmd)?;
     let mut streams = Streams::prepare(cmd)?;
-    let mut launch = Launch::prepare(plan, &mut streams, 0)?;
+    let mut launch = Launch::prepare(plan, &mut streams, [0; 2])?;
     let started = Instant::now();
     let (pid, pidfd) = launch.clone()?;
     launch.see_through_exec(cmd, streams, (pid, pidfd), started, at_gate).map_err(|lost| lost.error)
@@ -153,8 +153,8 @@ struct Keeper {
 const KEEPER_STACK: usize = USUAL_STACK;
 
 impl Launch {
-    /// `room` is what a held child's memory has for its run.
-    fn prepare(plan: Arc<Plan>, streams: &mut Streams, room: usize) -> Result<Self> {
+    /// `room` is what a held child's memory has for its run: so many bytes, of which so many will likely be touched.
+    fn prepare(plan: Arc<Plan>, streams: &mut Streams, [room, likely]: [usize; 2]) -> Result<Self> {
         let mut image = Image::new(&plan);
         let length = image.length(&plan);
         let is_held = plan.role == Role::Held;
@@ -214,6 +214,7 @@ impl Launch {
             held: None,
             has_met: false,
         };
+        launch.place.set_likely(u32::try_from(likely).unwrap_or(0));
         launch.place_filters(&image)?;
         launch.leaf = launch.plan.cgroup.as_ref().map(Home::leaf).transpose()?;
         Ok(launch)

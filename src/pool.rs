@@ -36,6 +36,8 @@ struct State {
 
 /// What a run's environment and arguments may take beyond the command's own, before the child has to map more.
 const SPARE_ROOM: usize = 16 << 10;
+/// What of that is made ready: each page costs something again when it goes.
+const LIKELY_ROOM: usize = 2 << 10;
 
 impl Pool {
     pub fn new(cmd: &Cmd, size: usize) -> Pool {
@@ -67,7 +69,8 @@ impl Pool {
 
     fn set_up(&self, plans: &Plans) -> Result<Held> {
         launch::refuse_privileged_host(&self.cmd)?;
-        let room = whole_pages(Image::new(&plans.run).length(&plans.run) + SPARE_ROOM);
+        let likely = Image::new(&plans.run).length(&plans.run) + LIKELY_ROOM;
+        let room = [whole_pages(likely + SPARE_ROOM), likely];
         Held::new(plans.held.clone(), room, &mut |gate, pid, pidfd| launch::at_gate(&self.cmd, gate, pid, pidfd))
     }
 

@@ -111,7 +111,7 @@ impl<'a> Broken<'a> {
         if self.plans.len() == 1 {
             return launch::spawn_with(&self.cmd.0, plan(0), &mut at_gate).map(Spawned).map_err(seen);
         }
-        let held = Held::new(plan(0), ROOM, &mut at_gate).map_err(seen)?;
+        let held = Held::new(plan(0), [ROOM; 2], &mut at_gate).map_err(seen)?;
         let streams = Streams::prepare(&self.cmd.0).map_err(seen)?;
         held.run(&self.cmd.0, plan(1), streams, &mut at_gate).map(Spawned).map_err(|lost| seen(lost.error))
     }

@@ -242,8 +242,11 @@ pub struct Block {
     pub outside_cgroup: AtomicU32,
     /// The process in the joined pid namespace, as the host sees it; 0: not yet.
     pub joined_pid: AtomicU32,
-    /// In the block of a held child: how many bytes of memory its run needs.
+    /// In the block of a held child: how many bytes of memory its run takes, once that lies there; 0: not yet, 1: nor
+    /// yet, and the child sleeps on this word.
     pub run_length: AtomicU32,
+    /// ... and how many it likely will.
+    pub run_likely: u32,
     pub robust: Robust,
 }
 

@@ -5,7 +5,7 @@ use crate::arch::nr;
 use crate::plan::{AWAITED, Block, MAGIC, TRAMPOLINE_ADDRESS, gate};
 use crate::sys::{self, PollFd};
 use crate::{init, meet, run as interpreter};
-use core::sync::atomic::Ordering::{Acquire, Relaxed};
+use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 
 const O_CLOEXEC: usize = 0o2_000_000;
 pub const PROT_READ_WRITE: u64 = 3;
@@ -27,13 +27,13 @@ pub fn hold(block: &Block, control: u64, memory: u64, offset: u64) -> Result<isi
     // It may wait beside programs of the same user that are confined already: none may trace it, and so get out.
     let dumpable = sys::prctl(sys::PR_GET_DUMPABLE, 0, 0);
     sys::prctl(sys::PR_SET_DUMPABLE, 0, 0);
-    let mapped = populate(memory, offset as usize);
+    let mapped = populate(block, memory, offset as usize);
 
     meet::stand(block, gate::POOL);
     await_message(control, host);
     sys::prctl(sys::PR_SET_DUMPABLE, dumpable as usize, 0);
     forget_signals();
-    let length = block.run_length.load(Acquire) as usize;
+    let length = await_run(block, host);
     let address = TRAMPOLINE_ADDRESS + offset as usize;
     if length > mapped {
         let result = sys::call(nr::MMAP, [address, length, PROT_READ_WRITE as usize, MAP_SHARED_FIXED as usize, memory as usize, offset as usize]);
@@ -41,7 +41,7 @@ pub fn hold(block: &Block, control: u64, memory: u64, offset: u64) -> Result<isi
             return Err(-result as i32);
         }
     }
-    // SAFETY: the host laid a block of `length` bytes there before it sent the message, and changes it no more.
+    // SAFETY: the host laid a block of `length` bytes there before it told that length, and changes it no more.
     let run = unsafe { &*(address as *const Block) };
     if run.magic != MAGIC {
         return Err(sys::EINVAL);
@@ -51,13 +51,37 @@ pub fn hold(block: &Block, control: u64, memory: u64, offset: u64) -> Result<isi
     interpreter::from(run, 0)
 }
 
-/// The pages of the run's block, while there is time; gives how many bytes of it are mapped. Before Linux 5.14 each
-/// comes when it is touched.
-fn populate(memory: i32, offset: usize) -> usize {
+/// The pages that the run will touch, while there is time: of its block and of the stack; gives how many bytes of the
+/// block are mapped. Before Linux 5.14 each comes when it is touched.
+fn populate(block: &Block, memory: i32, offset: usize) -> usize {
+    const PAGES: usize = 8 << 10;
+    let populate = |at: usize, length: usize| sys::call(nr::MADVISE, [at, length, POPULATE_WRITE as usize, 0, 0, 0]);
+    let here = 0u8;
+    populate(((&raw const here as usize) - PAGES) & !0xfff, PAGES);
+    populate(TRAMPOLINE_ADDRESS + offset, block.run_likely as usize);
     let length = sys::call(nr::LSEEK, [memory as usize, 0, 2, 0, 0, 0]);
-    let length = (length as usize).saturating_sub(offset);
-    sys::call(nr::MADVISE, [TRAMPOLINE_ADDRESS + offset, length, POPULATE_WRITE as usize, 0, 0, 0]);
-    length
+    (length as usize).saturating_sub(offset)
+}
+
+/// The message comes first, so that this process wakes up while the host lays its run down: which is mostly there by
+/// now, or in a moment too short to sleep for. Gives its length.
+fn await_run(block: &Block, host: i32) -> usize {
+    for _ in 0..100 {
+        match block.run_length.load(Acquire) {
+            0 => core::hint::spin_loop(),
+            length => return length as usize,
+        }
+    }
+    let moment = sys::Timespec { seconds: 0, nanoseconds: 100_000_000 };
+    loop {
+        match block.run_length.compare_exchange(0, 1, AcqRel, Acquire) {
+            Ok(_) | Err(1) => sys::futex_wait(&block.run_length, 1, Some(&moment)),
+            Err(length) => return length as usize,
+        }
+        if sys::readable(host) {
+            sys::exit_group(interpreter::DIED);
+        }
+    }
 }
 
 /// Until something comes through the socket; or the host ends, of which a message would never tell.

@@ -1,6 +1,6 @@
 //! A pool's child, from its set-up to its one run: it is held where `plan::Role::Held` ends, and given the other half.
 
-use super::{AtGate, Launch, Lost, end, end_by_request, flags};
+use super::{AtGate, Launch, Lost, end, end_by_request, flags, futex_wake};
 use crate::block::{Image, Place};
 use crate::cmd::Cmd;
 use crate::error::{Error, Result, Stage};
@@ -14,7 +14,7 @@ use crate::trampoline;
 use sandbox_child::plan::{AWAITED, TRAMPOLINE_ADDRESS, flag};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Release;
+use std::sync::atomic::Ordering::AcqRel;
 use std::time::Instant;
 
 pub struct Held {
@@ -44,8 +44,8 @@ fn gone() -> Error {
 }
 
 impl Held {
-    /// Sets a child up as far as `plan` goes, with so many bytes of room for its run.
-    pub fn new(plan: Arc<Plan>, room: usize, at_gate: AtGate) -> Result<Held> {
+    /// Sets a child up as far as `plan` goes, with so many bytes of room for its run, and so many that it likely takes.
+    pub fn new(plan: Arc<Plan>, room: [usize; 2], at_gate: AtGate) -> Result<Held> {
         let mut streams = Streams::default();
         let mut launch = Launch::prepare(plan, &mut streams, room)?;
         let (mut pid, mut pidfd) = launch.clone()?;
@@ -73,9 +73,9 @@ impl Held {
         self.process.pidfd = None;
     }
 
-    fn map(&self, length: usize) -> Result<Mapping> {
+    fn map(&self, [length, likely]: [usize; 2]) -> Result<Mapping> {
         let memory = self.launch.memory.as_ref().map_or(-1, AsRawFd::as_raw_fd);
-        Mapping::shared_at(length, memory, self.launch.plan.run_offset)
+        Mapping::shared_at(length, memory, self.launch.plan.run_offset, likely)
     }
 
     pub fn has_ended(&self) -> bool {
@@ -92,37 +92,41 @@ impl Held {
     pub fn run(mut self, cmd: &Cmd, plan: Arc<Plan>, streams: Streams, at_gate: AtGate) -> std::result::Result<Child, Lost> {
         let started = Instant::now();
         let failed = |error| Lost { error, is_replaceable: false };
-        let (mut run, fds) = self.prepare(plan, &streams).map_err(failed)?;
+        let given = given(&plan, &streams);
+        // First the message, if it is one: the child wakes up while its run is made, but takes no second one before.
+        let is_early = given.len() <= handoff::MOST;
+        if is_early {
+            self.send(&given)?;
+        }
+        let mut run = self.prepare(plan, &streams).map_err(failed)?;
+        if !is_early {
+            self.send(&given)?;
+        }
         // What comes back through it: an init's word of its program, and a listener that can't be taken.
         let takes_socket = run.plan.has_init || run.block().flags & flag::SEND_LISTENER != 0;
         let Held { mut process, launch: Launch { place, socket, leaf, .. }, .. } = self;
-        let Some(socket) = socket else { return Err(failed(gone())) };
-        if let Err(errno) = handoff::send(&socket, &fds) {
-            let error = Error::new(Stage::SANDBOX_STAGE_FD, 0, errno as i32, "the fds' way to the held child");
-            let is_replaceable = process.pidfd().is_ok_and(|pidfd| fd::has_ended(pidfd.as_raw_fd()));
-            return Err(Lost { error, is_replaceable });
-        }
         run.held = Some(place);
         run.leaf = leaf;
-        run.socket = Some(socket).filter(|_| takes_socket);
+        run.socket = socket.filter(|_| takes_socket);
         let Some(pidfd) = process.pidfd.take() else { return Err(failed(gone())) };
         run.see_through_exec(cmd, streams, (process.pid, pidfd), started, at_gate)
     }
 
-    /// The run's block in its place, and the fds that its slots await.
-    fn prepare(&mut self, plan: Arc<Plan>, streams: &Streams) -> Result<(Launch, Vec<RawFd>)> {
+    fn send(&self, fds: &[RawFd]) -> std::result::Result<(), Lost> {
+        let socket = self.launch.socket.as_ref().ok_or_else(|| Lost { error: gone(), is_replaceable: false })?;
+        handoff::send(socket, fds).map_err(|errno| {
+            let error = Error::new(Stage::SANDBOX_STAGE_FD, 0, errno as i32, "the fds' way to the held child");
+            Lost { error, is_replaceable: self.has_ended() }
+        })
+    }
+
+    /// The run's block in its place, told to the child.
+    fn prepare(&mut self, plan: Arc<Plan>, streams: &Streams) -> Result<Launch> {
         let mut image = Image::new(&plan);
         let sends_listener = plan.slots.contains(&Source::Handoff) && !handoff::may_take_fds();
-        let mut fds = Vec::with_capacity(4);
         for (slot, source) in plan.slots.iter().enumerate() {
-            let given = match *source {
-                Source::Command(fd) => Some(fd),
-                Source::Stdio(target) => Some(streams.child.get(target).copied().flatten().unwrap_or(target as RawFd)),
-                _ => None,
-            };
-            fds.extend(given);
             let number = match *source {
-                _ if given.is_some() => AWAITED,
+                Source::Command(_) | Source::Stdio(_) => AWAITED,
                 Source::Handoff | Source::Control => self.number(Source::Control),
                 Source::Host => self.number(Source::Host),
                 _ => -1,
@@ -134,14 +138,13 @@ impl Held {
         if room.is_none() {
             let memory = self.launch.memory.as_ref().map_or(-1, AsRawFd::as_raw_fd);
             trampoline::resize(memory, self.launch.plan.run_offset + length)?;
-            room = Some(self.map(length)?);
+            room = Some(self.map([length; 2])?);
         }
         let Some(room) = room else { return Err(Error::setup(libc::ENOMEM, "room for a run")) };
         let place = Place::new(room, 0);
         // SAFETY: the place has room for the image, and the child does not look at it before its message comes.
         // An init is no parent that its program could know the host by: the pidfd tells instead.
         unsafe { image.place(&plan, place.address(), flags(&plan, streams, sends_listener) | flag::OWN_MEMORY, 0)? };
-        self.launch.block().run_length.store(u32::try_from(length).unwrap_or(u32::MAX), Release);
         let mut launch = Launch {
             base: TRAMPOLINE_ADDRESS + self.launch.plan.run_offset,
             plan,
@@ -160,8 +163,22 @@ impl Held {
             has_met: false,
         };
         launch.place_filters(&image)?;
-        Ok((launch, fds))
+        let told = &self.launch.block().run_length;
+        if told.swap(u32::try_from(length).unwrap_or(u32::MAX), AcqRel) != 0 {
+            futex_wake(told);
+        }
+        Ok(launch)
     }
+}
+
+/// The fds that the run's slots await, in their order.
+fn given(plan: &Plan, streams: &Streams) -> Vec<RawFd> {
+    let given = plan.slots.iter().filter_map(|source| match *source {
+        Source::Command(fd) => Some(fd),
+        Source::Stdio(target) => Some(streams.child.get(target).copied().flatten().unwrap_or(target as RawFd)),
+        _ => None,
+    });
+    given.collect()
 }
 
 impl Drop for Process {

@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result, Stage};
 use crate::seccomp::bpf::{self, Instruction};
+use crate::seccomp::range::Kind;
 use crate::seccomp::{act, compile, quoted};
 use libseccomp::{ScmpArch, ScmpSyscall};
 use std::path::PathBuf;
@@ -81,6 +82,18 @@ pub struct Program {
     pub notifies: bool,
     /// The one system call that ends the program, where it is the only one: what a death by SIGSYS then means.
     pub only_fatal: Option<i64>,
+    hinders: OnceLock<bool>,
+}
+
+impl Program {
+    /// Whether some step that the library has yet to take under it might not pass.
+    pub fn may_hinder(&self) -> bool {
+        const STEPS: [Kind; 6] = [
+            Kind::any(libc::SYS_futex), Kind::with(libc::SYS_seccomp, &[(0, libc::SECCOMP_SET_MODE_FILTER as u64)]), Kind::any(libc::SYS_sendmsg),
+            Kind::any(libc::SYS_nanosleep), Kind::any(libc::SYS_execve), Kind::any(libc::SYS_execveat),
+        ];
+        *self.hinders.get_or_init(|| !STEPS.iter().all(|step| step.passes(&self.instructions)))
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -209,7 +222,7 @@ impl Filter {
             None => compile::compile(self)?,
         };
         let notifies = bpf::returns(&instructions, |action| action & act::MASK == act::NOTIFY);
-        let program = Arc::new(Program { instructions, notifies, only_fatal: self.only_fatal() });
+        let program = Arc::new(Program { instructions, notifies, only_fatal: self.only_fatal(), hinders: OnceLock::new() });
         Ok(self.program.get_or_init(|| program).clone())
     }
 }
