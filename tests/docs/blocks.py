@@ -76,7 +76,7 @@ def read(root: Path, path: str) -> Document:
             needs |= set(line[len("<!-- needs:"):-len("-->")].split())
         elif line.startswith("    ") and blank and not line.lstrip().startswith(("-", "*", "|")):
             document.problems.append(f"{path}:{number}: an indented block is never run: use a fence")
-        elif re.match(r" +```", line):
+        elif re.match(r" +```\S", line):
             document.problems.append(f"{path}:{number}: a fence inside a list is not read")
         blank = not line.strip()
     if fence is not None:

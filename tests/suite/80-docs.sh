@@ -41,6 +41,13 @@ run() { # who command...
     cat "$work/$who.log"
     [ $code -eq 0 ] || grep -q '^not ok - ' "$work/$who.log" || echo "not ok - $who: the runner ended with code $code"
 }
+# The runner itself finds what is wrong: each mistake of a document that is full of them (without Python one less).
+TMPDIR=$work/tmp $python3 tests/docs/run.py --who x --prefix "$work/prefix" --checkout "$ROOT" --python "$work/python" tests/docs/mistakes.txt > "$work/log" 2>&1
+found=$(grep -c '^not ok - ' "$work/log")
+wanted=$(($(grep -c '^## [^R]' tests/docs/mistakes.txt) + 1 - $(grep -c '^skip - ' "$work/log")))
+if [ "$found" = "$wanted" ] && [ "$(grep -c '^ok - ' "$work/log")" = 1 ]; then echo "ok - each of $found mistakes in a document is found"
+else sed 's/^/# /' "$work/log"; echo "not ok - each mistake in a document is found: $found, not $wanted"; fi
+
 # Both at once: they wait more than they work.
 run $who env &
 if [ $who = root ]; then run user "${become[@]}"; fi
