@@ -409,7 +409,7 @@ impl Child {
         if signal != 0 {
             self.sent.store(signal, Relaxed);
         }
-        if signal == libc::SIGKILL && self.launch.as_ref().is_some_and(Launch::ends_by_request) {
+        if signal == libc::SIGKILL && self.ends_by_request() {
             return request_end(self.pidfd.as_raw_fd());
         }
         match &self.leaf {
@@ -446,9 +446,15 @@ impl Child {
     /// Kills it with all that its init can reach.
     pub fn end(&self) {
         let _ = self.kill(libc::SIGKILL); // ESRCH: it has ended
-        if self.launch.as_ref().is_some_and(Launch::ends_by_request) && self.wait(2000) == Err(Errno::ETIMEDOUT) {
+        if self.ends_by_request() && self.wait(2000) == Err(Errno::ETIMEDOUT) {
             let _ = self.send(libc::SIGKILL); // stopped, or overwhelmed
         }
+    }
+
+    /// Whether an init is to kill the program: the one without a pid namespace ends the rest too, and the one with it has
+    /// counted what the program used. Killed itself, it would take all along uncounted. A cgroup does both by itself.
+    fn ends_by_request(&self) -> bool {
+        self.launch.as_ref().is_some_and(|launch| launch.ends_by_request() || (launch.plan().has_init && self.leaf.is_none()))
     }
 
     fn send(&self, signal: i32) -> Result<(), Errno> {
@@ -481,7 +487,7 @@ impl Child {
     }
 }
 
-/// Asks an init without a pid namespace to end its program, and then all the rest: killed itself, it could not.
+/// Asks an init to end its program, and then all the rest: killed itself, one without a pid namespace could not.
 pub fn request_end(pidfd: RawFd) -> Result<(), Errno> {
     let (signal, code, value) = init::END;
     // The head of a queued signal's siginfo: signo, errno, code, a gap, pid, uid, value.

@@ -272,6 +272,23 @@ TEST(cpu_tree, "CPU time of children counts, of those that run and those that we
     sandbox_result_free(result);
 }
 
+TEST(cpu_namespace, "CPU time of a program that was ended counts in a pid namespace too, with an init and without") {
+    for (int init = 0; init < 2; init++) {
+        sandbox_cmd *cmd = shell("while :; do :; done");
+        sandbox_cmd_unshare(cmd, SANDBOX_NS_USER | SANDBOX_NS_PID);
+        sandbox_cmd_set(cmd, SANDBOX_OPT_INIT, (uint64_t)init);
+        options.size = sizeof options, options.cpu_time_ms = 300;
+        sandbox_result *result;
+        int code = sandbox_run(cmd, NULL, &options, &result, &error);
+        sandbox_cmd_free(cmd);
+        if (code < 0 && (error.stage == SANDBOX_STAGE_CLONE || error.stage == SANDBOX_STAGE_USERNS)) SKIP("no user namespaces here: %s", error.message);
+        CHECK_EQ(code, 0);
+        check_killed(result, SANDBOX_CAUSE_TIMEOUT, SANDBOX_LIMIT_CPU_TIME);
+        CHECK(status_of(result).user_time_us + status_of(result).system_time_us >= 280000);
+        sandbox_result_free(result);
+    }
+}
+
 static void *make_readable(void *fd) {
     pause_ms(test_scale() > 1 ? 5000 : 200); /* a slow machine's shell has said "before" by then, too */
     CHECK_EQ(write(*(int *)fd, "x", 1), 1);
