@@ -1699,8 +1699,8 @@ int sandbox_filter_flags(struct sandbox_filter *filter, uint64_t flags);
  * @param text    `length` bytes, without a NUL.
  * @param length  In bytes.
  * @param error   Its message names line and column.
- * @return 0; -EINVAL: what can't be read; -ENOENT and the like: an included file; -ELOOP: files within files without
- *         end; -E2BIG: too long; -EFAULT: NULL.
+ * @return 0; -EINVAL: what can't be read; -ENOENT and what else open says: of an included file; -ELOOP: files within
+ *         files without end; -E2BIG: too long; -EFAULT: NULL.
  */
 int sandbox_filter_policy(struct sandbox_filter *filter,
                           const char *text,
@@ -1811,7 +1811,7 @@ int sandbox_cmd_landlock_path(struct sandbox_cmd *cmd,
                               uint64_t access);
 
 /**
- * Grants `access` to TCP port `port` (Landlock ABI 4, Linux 6.7). From the first such call on no other port can be bound
+ * Grants `access` to one TCP port (Landlock ABI 4, Linux 6.7). From the first such call on no other port can be bound
  * or connected to by TCP. Other protocols are not restricted: that takes a network namespace.
  *
  * @param port    In the host's byte order; 0: to bind to a port that the kernel chooses.
@@ -1925,7 +1925,7 @@ int sandbox_cmd_caps(struct sandbox_cmd *cmd,
  * CAP_SETUID and CAP_SETGID. Until exec nobody without the host's rights can trace the child, whatever its user.
  *
  * @return 0; -EINVAL: the last number, which is no id; -EFAULT: NULL. A failed change fails the spawn, stage
- *         SANDBOX_STAGE_IDENTITY: -EPERM, or -EINVAL for an id that is not mapped.
+ *         SANDBOX_STAGE_IDENTITY: -EPERM; -EINVAL: an id that is not mapped.
  */
 int sandbox_cmd_user(struct sandbox_cmd *cmd,
                      uint32_t uid,
@@ -2183,8 +2183,9 @@ struct sandbox_pool *sandbox_pool_new(const struct sandbox_cmd *cmd,
  *                  a setter for it on `override` refuses the spawn.
  * @param child     Set to a handle, as sandbox_spawn gives it; to NULL on failure.
  * @param error     Filled on failure, zeroed on success; NULL allowed.
- * @return As sandbox_spawn. -EINVAL with stage SETUP: `override` sets what is fixed; else with the stage of what
- *         a pool can't hold: a pre_exec, or CLOSE_FDS or RESET_SIGNALS off. -ECHILD: in a fork of the pool's process.
+ * @return As sandbox_spawn. -EINVAL: `override` sets what is fixed (stage SETUP), or the command has what a
+ *         pool can't hold (its stage): a pre_exec, or CLOSE_FDS or RESET_SIGNALS off. -ECHILD: in a fork of the
+ *         pool's process.
  */
 int sandbox_pool_spawn(struct sandbox_pool *pool,
                        const struct sandbox_cmd *override,

@@ -270,14 +270,14 @@ function item(tag, text) {
 function result(part, separator,    tag, rest) {
     sub(/^ +/, "", part)
     if (part == "") return
-    if (match(part, /^-E[A-Z0-9]+(,( and)? -E[A-Z0-9]+)*/)) {
+    if (match(part, /^-E[A-Z0-9]+(,( and)? -E[A-Z0-9]+| and what else open says)*/)) {
         tag = substr(part, 1, RLENGTH); part = substr(part, RLENGTH + 1)
         into("ERRORS")
-        sub(/^: /, "", part)
+        sub(/^(: | where )/, "", part)
         item(tag, part == "" ? usual(tag) : part)
     } else if (match(part, /^(-?[0-9]+|[Bb]elow 0)(: |$)/)) {
         tag = substr(part, 1, RLENGTH); part = substr(part, RLENGTH + 1)
-        sub(/: $/, "", tag)
+        sub(/: $/, "", tag); sub(/^b/, "B", tag)
         if (part == "") part = "success"
         into("RETURN VALUE")
         item(tag, part)

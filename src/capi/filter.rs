@@ -170,8 +170,8 @@ fn bytes<'a>(data: *const c_char, length: usize, what: &str) -> Result<&'a [u8]>
 /// @param text    `length` bytes, without a NUL.
 /// @param length  In bytes.
 /// @param error   Its message names line and column.
-/// @return 0; -EINVAL: what can't be read; -ENOENT and the like: an included file; -ELOOP: files within files without
-///         end; -E2BIG: too long; -EFAULT: NULL.
+/// @return 0; -EINVAL: what can't be read; -ENOENT and what else open says: of an included file; -ELOOP: files within
+///         files without end; -E2BIG: too long; -EFAULT: NULL.
 #[unsafe(no_mangle)]
 pub extern "C" fn sandbox_filter_policy(filter: *mut sandbox_filter, text: *const c_char, length: usize, error: *mut sandbox_error) -> c_int {
     set(filter, error, |filter| {

@@ -32,7 +32,7 @@ pub extern "C" fn sandbox_cmd_caps(cmd: *mut sandbox_cmd, keep: u64, ambient: u6
 /// CAP_SETUID and CAP_SETGID. Until exec nobody without the host's rights can trace the child, whatever its user.
 ///
 /// @return 0; -EINVAL: the last number, which is no id; -EFAULT: NULL. A failed change fails the spawn, stage
-///         SANDBOX_STAGE_IDENTITY: -EPERM, or -EINVAL for an id that is not mapped.
+///         SANDBOX_STAGE_IDENTITY: -EPERM: the right to it is missing; -EINVAL: an id that is not mapped.
 #[unsafe(no_mangle)]
 pub extern "C" fn sandbox_cmd_user(cmd: *mut sandbox_cmd, uid: u32, gid: u32) -> c_int {
     change(cmd, |cmd| cmd.user(uid, gid))

@@ -24,7 +24,7 @@ pub extern "C" fn sandbox_cmd_landlock_path(cmd: *mut sandbox_cmd, path: *const 
     change(cmd, |cmd| cmd.landlock_path(unsafe { text_for(path, "Landlock path") }?, access))
 }
 
-/// Grants `access` to TCP port `port` (Landlock ABI 4, Linux 6.7). From the first such call on no other port can be bound
+/// Grants `access` to one TCP port (Landlock ABI 4, Linux 6.7). From the first such call on no other port can be bound
 /// or connected to by TCP. Other protocols are not restricted: that takes a network namespace.
 ///
 /// @param port    In the host's byte order; 0: to bind to a port that the kernel chooses.

@@ -56,8 +56,9 @@ pub extern "C" fn sandbox_pool_new(cmd: *const sandbox_cmd, size: usize) -> *mut
 ///                  a setter for it on `override` refuses the spawn.
 /// @param child     Set to a handle, as sandbox_spawn gives it; to NULL on failure.
 /// @param error     Filled on failure, zeroed on success; NULL allowed.
-/// @return As sandbox_spawn. -EINVAL with stage SETUP: `override` sets what is fixed; else with the stage of what
-///         a pool can't hold: a pre_exec, or CLOSE_FDS or RESET_SIGNALS off. -ECHILD: in a fork of the pool's process.
+/// @return As sandbox_spawn. -EINVAL: `override` sets what is fixed (stage SETUP), or the command has what a
+///         pool can't hold (its stage): a pre_exec, or CLOSE_FDS or RESET_SIGNALS off. -ECHILD: in a fork of the
+///         pool's process.
 #[unsafe(no_mangle)]
 pub extern "C" fn sandbox_pool_spawn(pool: *mut sandbox_pool, r#override: *const sandbox_cmd, child: *mut *mut sandbox_child, error: *mut sandbox_error) -> c_int {
     reported(error, || {

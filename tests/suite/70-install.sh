@@ -171,6 +171,7 @@ mkdir "$work/fresh"
 awk -v out="$work/fresh" -v version="$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -1)" -v date="$(sed -n 's/^RELEASED := //p' Makefile)" \
     -v example=examples-c/hello.c -f tools/manual.awk tools/manual.themes include/sandbox_spawn.h
 same "no page is older than the header" "$(cd "$work/fresh" && for page in *; do cmp -s "$page" "$manual/man${page##*.}/$page" || echo "$page"; done)" ""
+same "every error has its reason" "$(grep -l 'As the kernel says' "$manual"/man3/*)" ""
 same "nothing of the comments' own marks is left" "$(grep -rlE '`|@param|@return' "$manual/man3" "$manual/man7")" ""
 if has mandoc; then
     same "mandoc has no complaint" "$(mandoc -T lint -W warning "$manual"/man[37]/* 2>&1 | head -n 5)" ""
