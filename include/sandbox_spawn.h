@@ -1925,7 +1925,7 @@ int sandbox_cmd_caps(struct sandbox_cmd *cmd,
  * CAP_SETUID and CAP_SETGID. Until exec nobody without the host's rights can trace the child, whatever its user.
  *
  * @return 0; -EINVAL: the last number, which is no id; -EFAULT: NULL. A failed change fails the spawn, stage
- *         SANDBOX_STAGE_IDENTITY: -EPERM; -EINVAL: an id that is not mapped.
+ *         SANDBOX_STAGE_IDENTITY: -EPERM: the right to it is missing; -EINVAL: an id that is not mapped.
  */
 int sandbox_cmd_user(struct sandbox_cmd *cmd,
                      uint32_t uid,
