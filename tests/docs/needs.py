@@ -38,7 +38,7 @@ class Machine:
         return self._try(["sandbox-run", "-p", "64", "true"])
 
     def _landlock_ports(self) -> str:
-        return self._try(["sandbox-run", "--net", "loopback", "--connect", "1", "true"])
+        return self._try(["sandbox-run", "--preset", "network", "--connect", "1", "true"])
 
     def _notify(self) -> str:
         return self._try(["sandbox-run", "--trace", "true"])
