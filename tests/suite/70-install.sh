@@ -120,6 +120,21 @@ EOF
         for kind in shared static alone; do check "CMake, sandbox_spawn::$kind: the program runs" as_user "./c-targets/$kind"; done
         check "CMake: sandbox_spawn::static is the static library" links_static "$work/user/c-targets/static"
     fi
+    mkdir "$work/user/plus"
+    cat > "$work/user/plus/CMakeLists.txt" << 'EOF'
+cmake_minimum_required(VERSION 3.13)
+project(plus CXX)
+find_package(sandbox_spawn REQUIRED)
+foreach(kind shared static)
+    add_executable(${kind} main.cc)
+    target_link_libraries(${kind} PRIVATE sandbox_spawn::${kind})
+endforeach()
+EOF
+    cp "$work/least.c" "$work/user/plus/main.cc"
+    chmod -R a+rX "$work/user/plus"
+    if check "CMake: a project that knows no C but C++ builds" as_user sh -c "cmake -S plus -B c-plus -DCMAKE_PREFIX_PATH='$moved' && cmake --build c-plus"; then
+        for kind in shared static; do check "CMake, C++, sandbox_spawn::$kind: the program runs" as_user "./c-plus/$kind"; done
+    fi
     refuses() { # words: what find_package is asked for, and must not find
         echo "cmake_minimum_required(VERSION 3.13)
 project(refused C)
