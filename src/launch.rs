@@ -22,13 +22,13 @@ use crate::streams::Streams;
 use crate::trampoline;
 use nix::errno::Errno;
 use sandbox_child::keeper::{CLONE_INTO_CGROUP, CloneArgs, Order, clone};
-use sandbox_child::plan::{Block, Code, TRAMPOLINE_ADDRESS, flag, gate, state};
+use sandbox_child::plan::{Block, Code, TRAMPOLINE_ADDRESS, flag, gate, maps, state};
 use sandbox_child::meet;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
-use std::sync::atomic::Ordering::{Acquire, Release};
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Release};
 use std::time::{Duration, Instant};
 
 pub use held::Held;
@@ -313,6 +313,7 @@ impl Launch {
     /// waits for the caller's answer.
     fn meet(&mut self, pid: &mut libc::pid_t, pidfd: &mut OwnedFd, at_gate: AtGate) -> Result<bool> {
         let mut tracee = None;
+        self.map_ids(*pid, pidfd, at_gate)?;
         loop {
             let Some(word) = self.await_word(pidfd.as_raw_fd(), None, tracee) else {
                 return Ok(tracee.is_some() && !self.has_left() && !fd::has_ended(pidfd.as_raw_fd()));
@@ -344,6 +345,23 @@ impl Launch {
                 return Ok(true);
             }
         }
+    }
+
+    /// While the child is still on its way to where it needs them.
+    fn map_ids(&mut self, pid: libc::pid_t, pidfd: &OwnedFd, at_gate: AtGate) -> Result<()> {
+        if !self.plan.maps_ids {
+            return Ok(());
+        }
+        if let Err(error) = at_gate(gate::MAPS, pid, pidfd.as_raw_fd()) {
+            // A child that has failed before says more of the reason.
+            let is_over = self.block().state.load(Acquire) == state::FAILED || fd::has_ended(pidfd.as_raw_fd());
+            return Err(if is_over { self.outcome(pidfd).err().unwrap_or(error) } else { error });
+        }
+        let word = &self.block().maps;
+        if word.swap(maps::WRITTEN, AcqRel) == maps::AWAITED {
+            futex_wake(word);
+        }
+        Ok(())
     }
 
     /// From the clone, or from a held child's message, to the running program's handle.

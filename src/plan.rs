@@ -186,6 +186,8 @@ pub struct Plan {
     /// The child ends in the trampoline.
     pub enters: bool,
     pub has_init: bool,
+    /// The host is to write id maps.
+    pub maps_ids: bool,
     /// CLONE_NEW* of the clone.
     pub namespaces: u64,
     /// CLONE_NEW* of those that it joins.
@@ -275,6 +277,7 @@ impl Plan {
             copies_memory,
             enters,
             has_init,
+            maps_ids: false,
             namespaces: namespace::clone_flags(cmd),
             joins: cmd.joined.kinds(),
             stack_size: if copies_memory { 1 << 20 } else { USUAL_STACK },
@@ -395,6 +398,10 @@ impl Builder {
     pub fn is_before_border(&self) -> bool {
         self.before_border
     }
+    pub fn maps_ids(&mut self) {
+        self.plan.maps_ids = true;
+    }
+
 
     pub fn op(&mut self, stage: Stage, index: usize, code: Code, args: [u64; 3], text: impl Display) -> &mut Op {
         let [a, b, c] = args;

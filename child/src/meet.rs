@@ -8,11 +8,12 @@
 //! An answer is a compare-and-exchange, so it can't undo what the kernel wrote.
 
 use crate::arch::nr;
-use crate::plan::{Block, Robust, gate, state};
+use crate::plan::{Block, Robust, gate, maps, state};
 use crate::run;
 use crate::sys;
-use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use core::mem::offset_of;
+use core::sync::atomic::AtomicU32;
+use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
 pub const RUNNING: u32 = 0x8000_0000;
 pub const LEFT: u32 = 0x4000_0000;
@@ -25,11 +26,22 @@ pub const UNBORN: u32 = RUNNING;
 /// but not under a caller's filter, where the death signal alone must do.
 pub fn arrive(block: &Block, gate: u32) {
     let waiting = stand(block, gate);
+    sleep(block, &block.phase, waiting, gate != gate::LISTENER);
+}
+
+/// The host writes the id maps as soon as there is a child: mostly before that comes here, and neither sleeps.
+pub fn await_maps(block: &Block) {
+    if block.maps.compare_exchange(0, maps::AWAITED, Acquire, Acquire).is_ok() {
+        sleep(block, &block.maps, maps::AWAITED, true);
+    }
+}
+
+fn sleep(block: &Block, word: &AtomicU32, waiting: u32, looks: bool) {
     let moment = sys::Timespec { seconds: 0, nanoseconds: 100_000_000 };
-    let patience = (gate != gate::LISTENER).then_some(&moment);
-    while block.phase.load(Acquire) == waiting {
-        sys::futex_wait(&block.phase, waiting, patience);
-        if patience.is_some() && block.phase.load(Acquire) == waiting && (run::parent_is_gone(block) || block.state.load(Acquire) == state::GIVEN_UP) {
+    let patience = looks.then_some(&moment);
+    while word.load(Acquire) == waiting {
+        sys::futex_wait(word, waiting, patience);
+        if looks && word.load(Acquire) == waiting && (run::parent_is_gone(block) || block.state.load(Acquire) == state::GIVEN_UP) {
             sys::exit_group(run::DIED);
         }
     }

@@ -242,12 +242,21 @@ pub struct Block {
     pub outside_cgroup: AtomicU32,
     /// The process in the joined pid namespace, as the host sees it; 0: not yet.
     pub joined_pid: AtomicU32,
+    /// How far the host is with the id maps: see `maps`.
+    pub maps: AtomicU32,
     /// In the block of a held child: how many bytes of memory its run takes, once that lies there; 0: not yet, 1: nor
     /// yet, and the child sleeps on this word.
     pub run_length: AtomicU32,
     /// ... and how many it likely will.
     pub run_likely: u32,
     pub robust: Robust,
+}
+
+/// `Block::maps`.
+pub mod maps {
+    /// The child has come to where it needs them, and sleeps.
+    pub const AWAITED: u32 = 1;
+    pub const WRITTEN: u32 = 2;
 }
 
 /// Where `Block::mask` lies.

@@ -67,6 +67,10 @@ fn run(block: &Block, position: u32, op: &Op) -> Done {
         Code::Call => done(sys::call(op.number as usize, arguments(block, op))),
         Code::ResetSignals => reset_signals(),
         Code::DeathSignal => arm_death_signal(block, first),
+        Code::Gate if first as u32 == gate::MAPS => {
+            meet::await_maps(block);
+            Ok(0)
+        }
         Code::Gate => {
             meet::arrive(block, first as u32);
             Ok(0)

@@ -108,8 +108,9 @@ pub fn watch(cmd: &Cmd, plan: &mut Builder) -> Result<()> {
 
 pub fn map(cmd: &Cmd, plan: &mut Builder) -> Result<()> {
     if cmd.has(Ns::SANDBOX_NS_USER) {
+        plan.maps_ids();
         plan.op(Stage::SANDBOX_STAGE_USERNS, 0, Code::Gate, [gate::MAPS.into(), 0, 0],
-            format_args!("held at the gate while the host maps uids {} and gids {}", shown(&uids(cmd)), shown(&gids(cmd))));
+            format_args!("waits until the host has mapped uids {} and gids {}", shown(&uids(cmd)), shown(&gids(cmd))));
     } else if !cmd.uid_maps.is_empty() || !cmd.gid_maps.is_empty() {
         return Err(Error::new(Stage::SANDBOX_STAGE_USERNS, 0, libc::EINVAL, "an id map without a user namespace of its own"));
     }
