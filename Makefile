@@ -5,7 +5,7 @@
 # make demo       all set-up, then a real program in the sandbox
 # make test       all set-up, then every test
 # make python     the wheel of the Python binding, in bindings/python/dist
-# make bench      the numbers of the README
+# make bench      the numbers of the README; tools/plot then writes them there and draws docs/benchmarks.md
 # make static    the static library alone, where TARGET's C compiler is missing
 # make abi-baseline  takes this interface as what was released, for tests/suite/72-abi.sh to compare with
 # make header     takes the generated header over into include/

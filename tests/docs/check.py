@@ -73,8 +73,8 @@ def names(header: Path) -> "list[str]":
     others = {"sandbox_spawn", "SANDBOX_SPAWN_LIBRARY", "SANDBOX_SPAWN_PREFIX", "SANDBOX_CGROUP", "sandbox_X_new", "sandbox_X_free"}
     problems = []
     for path in documents():
-        if path.parts[0] == "benches":
-            continue  # it names the keys of its own file
+        if path.parts[0] not in ("README.md", "docs"):
+            continue  # others name what is theirs, too
         for name in sorted(set(re.findall(r"\b(?:sandbox|SANDBOX)_\w+", path.read_text()))):
             if name not in known and name not in others and not any(other.startswith(name) for other in known if name.endswith("_")):
                 problems.append(f"{path}: {name} is not in the header")
