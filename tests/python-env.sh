@@ -46,15 +46,16 @@ fresh() {
 
 # tests FOLDER WHO COMMAND...: pytest's verdicts, as lines of ours.
 tests() {
-    local folder=$1 who=$2
+    local folder=$1 who=$2 code
+    local log=$work/log.$who
     shift 2
     (cd "$folder" && "$@" "${environment[@]}" timeout --kill-after=5 400 "$python" -m pytest -p no:cacheprovider \
-        -rA --color=no --tb=short .) </dev/null >"$work/log" 2>&1
+        -rA --color=no --tb=short .) </dev/null >"$log" 2>&1
     code=$?
-    sed -nE -e "s/^PASSED (.*)/ok - $who: \1/p" -e "s/^SKIPPED (.*)/skip - $who: \1/p" -e "s/^(FAILED|ERROR) (.*)/not ok - $who: \2/p" "$work/log"
+    sed -nE -e "s/^PASSED (.*)/ok - $who: \1/p" -e "s/^SKIPPED (.*)/skip - $who: \1/p" -e "s/^(FAILED|ERROR) (.*)/not ok - $who: \2/p" "$log"
     [ $code -eq 0 ] && return
-    grep -qE '^(FAILED|ERROR) ' "$work/log" || echo "not ok - $who: pytest ended with code $code"
-    grep -vE '^(PASSED|SKIPPED|FAILED|ERROR) ' "$work/log" | head -n 100
+    grep -qE '^(FAILED|ERROR) ' "$log" || echo "not ok - $who: pytest ended with code $code"
+    grep -vE '^(PASSED|SKIPPED|FAILED|ERROR) ' "$log" | head -n 100
 }
 
 # both FOLDER: as an ordinary user, and as root where this is root.
