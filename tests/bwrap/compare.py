@@ -13,6 +13,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 
 import table
 
@@ -39,7 +40,7 @@ class Program:
             if what is table.OUT:
                 ends[name], fd = os.pipe()
             elif isinstance(what, bytes):
-                fd = data(what)
+                fd = data(what.replace(b"{d}", os.fsencode(self.directory)))
             elif isinstance(what, table.Path):
                 fd = os.open(os.path.join(self.directory, what.path), what.flags)
             else:
@@ -224,7 +225,7 @@ def judge(job):
     number, candidate, reference, work, who, loud = job
     case = table.CASES[number]
     directory = f"{work}/{number}"
-    details = []
+    details, started = [], time.monotonic()
     name = f"{who}: {case.name}"
     seen, wrong = observe(case, candidate, directory, who)
     if reference != "-" and not case.newer:
@@ -239,6 +240,7 @@ def judge(job):
                     details += difflib.unified_diff(f"{known[key]}".splitlines(), f"{seen.get(key)}".splitlines(), "bubblewrap", "candidate", "", "", 1, "")
                     break
     if loud:
+        details.append(f"{time.monotonic() - started:.2f} s")
         details += [f"{key}: {value}" for key, value in seen.items()]
     shutil.rmtree(directory, ignore_errors=True)
     return (f"not ok - {name}: {wrong}" if wrong else f"ok - {name}"), details
@@ -247,7 +249,7 @@ def judge(job):
 def main():
     candidate, reference, work, who = sys.argv[1:5]
     pattern = sys.argv[5] if len(sys.argv) > 5 else None
-    for module in ("files", "mounts", "identity", "process", "descriptors", "monitor", "joined", "newer"):
+    for module in ("files", "mounts", "identity", "process", "descriptors", "monitor", "joined", "newer", "wild"):
         importlib.import_module("cases." + module)
     names = [case.name for case in table.CASES]
     assert len(set(names)) == len(names), "a name twice: " + ", ".join(sorted({name for name in names if names.count(name) > 1}))

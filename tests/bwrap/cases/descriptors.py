@@ -39,8 +39,8 @@ case("--args, more than 9,000 words", "--args {f}", "echo $A", fds={"f": zeros(*
 case("--args: its fd is closed", "--args {f}", "ls /proc/self/fd", base=PROC, fds={"f": zeros("--setenv", "A", "b")}, out="^0\n1\n2\n3$")
 
 # Seccomp
-NUMBERS = {"x86_64": {"mkdir": (83, 258), "rmdir": (84, 263), "execve": (59,), "getpid": (39,)},
-           "aarch64": {"mkdir": (34,), "rmdir": (35,), "execve": (221,), "getpid": (172,)}}[platform.machine()]
+NUMBERS = {"x86_64": {"mkdir": (83, 258), "rmdir": (84, 263), "execve": (59,), "mknod": (133, 259)},
+           "aarch64": {"mkdir": (34,), "rmdir": (35,), "execve": (221,), "mknod": (33,)}}[platform.machine()]
 
 
 def refuse(call, answer):
