@@ -849,7 +849,8 @@ typedef struct sandbox_cmd sandbox_cmd;
 typedef struct sandbox_filter sandbox_filter;
 
 /**
- * One notified system call, in a handler: not to be used once the handler has returned.
+ * One notified system call, in a handler: not to be used once the handler has returned, unless sandbox_notify_keep was
+ * called.
  *
  * The caller waits, but other threads of its process do not: whatever its pointers point to may change at any moment.
  * So read it once, decide on the copy, do with the copy what the call would have done, and answer with the result.
@@ -873,6 +874,11 @@ typedef struct sandbox_pool sandbox_pool;
  * What came of one run.
  */
 typedef struct sandbox_result sandbox_result;
+
+/**
+ * A run that an event loop drives. Not for several threads at once.
+ */
+typedef struct sandbox_running sandbox_running;
 
 /**
  * Answers the notified system calls of a child and of all that it starts. Several threads may dispatch at once; a
@@ -1207,6 +1213,25 @@ typedef struct sandbox_run_options {
 } sandbox_run_options;
 
 /**
+ * What a run under way waits for; -1: nothing of the kind. The fds are the run's own.
+ */
+typedef struct sandbox_run_wait {
+    /**
+     * Readable once the program has ended.
+     */
+    int32_t pidfd;
+    /**
+     * The reading ends of its outputs, until each has ended.
+     */
+    int32_t stdout_fd;
+    int32_t stderr_fd;
+    /**
+     * When to look again at the latest, in milliseconds.
+     */
+    int32_t timeout_ms;
+} sandbox_run_wait;
+
+/**
  * What came out of one stream.
  */
 typedef struct sandbox_output {
@@ -1223,7 +1248,8 @@ typedef struct sandbox_output {
 
 /**
  * Decides about one call. It gives one answer: sandbox_notify_errno, _return, _continue_unsafe or _fd; without one the
- * call is denied with ENOSYS. May be called from several threads at once.
+ * call is denied with ENOSYS (unless sandbox_notify_keep puts the answer off). May be called from several threads at
+ * once.
  *
  * Return 0 or more; below 0: sandbox_supervisor_run or _dispatch returns it. -ESRCH is no error where the caller has
  * indeed gone, so what the functions here return can be passed on.
@@ -1862,6 +1888,41 @@ int sandbox_run(const struct sandbox_cmd *cmd,
                 struct sandbox_error *error);
 
 /**
+ * Starts what sandbox_run does, for an event loop: returns once the program runs. From then on sandbox_run_step does
+ * what there is to do, without waiting, until the run is over.
+ *
+ * @param cmd      As of sandbox_run, with `input` and `options`; they may go once this has returned, but for a cancel_fd.
+ * @param running  Set to a handle, to free with sandbox_running_free; to NULL on failure.
+ * @return As sandbox_run.
+ */
+int sandbox_run_start(const struct sandbox_cmd *cmd,
+                      const struct sandbox_bytes *input,
+                      const struct sandbox_run_options *options,
+                      struct sandbox_running **running,
+                      struct sandbox_error *error);
+
+/**
+ * Reads what output is there, and ends the program whose time is up. To be called again when one of the fds in `wait`
+ * is readable, the cancel_fd is, or the time in it is over; to call it sooner does no harm.
+ *
+ * @param wait    What to wait for, filled up to `size` bytes while the run is not over; NULL where `size` is 0.
+ * @param size    sizeof(sandbox_run_wait) as the caller knows it.
+ * @param result  Set to the result once the run is over, to free with sandbox_result_free; else to NULL.
+ * @return 1: the run is over, and `running` only to be freed; 0: not yet; -EALREADY: it was over before; -EFAULT, -EINVAL
+ *         (a size above 4096): of the arguments; else as sandbox_run: then nothing of it runs any more.
+ */
+int sandbox_run_step(struct sandbox_running *running,
+                     struct sandbox_run_wait *wait,
+                     size_t size,
+                     struct sandbox_result **result,
+                     struct sandbox_error *error);
+
+/**
+ * Frees a run; NULL does nothing. One that is not over is ended first, with all that it started.
+ */
+void sandbox_running_free(struct sandbox_running *running);
+
+/**
  * How the program ended and what it used, its reaped descendants included. Ended for its time, the cause is
  * SANDBOX_CAUSE_TIMEOUT; for its output, or canceled, SANDBOX_CAUSE_KILLED.
  *
@@ -2290,6 +2351,22 @@ int sandbox_supervisor_ended(const struct sandbox_supervisor *sup);
  * @return 0; -EFAULT: a NULL; -EINVAL: no such size.
  */
 int sandbox_notify_call(const struct sandbox_notify *n, struct sandbox_syscall *call, size_t size);
+
+/**
+ * Puts the answer off: the notification may then be used, and answered, after its handler has returned, from any
+ * thread, until sandbox_notify_free. For event loops, whose handlers end later than they return; until the answer the
+ * caller waits.
+ *
+ * The listener stays open with it: free it before the supervisor, or calls that come later wait too.
+ *
+ * @return 0: now it is the handler's to free; -EALREADY: it was kept before; -EFAULT: NULL.
+ */
+int sandbox_notify_keep(struct sandbox_notify *n);
+
+/**
+ * Frees a notification that was kept, and none other; NULL does nothing. One without an answer is denied with ENOSYS.
+ */
+void sandbox_notify_free(struct sandbox_notify *n);
 
 /**
  * The process that made the call, as the host sees it.

@@ -1,5 +1,6 @@
 //! One run from start to end: input in, output collected, limits held, nothing left. The caller's thread does it all,
-//! in one poll loop. Input goes in as a sealed memfd: there is nothing to feed, so no deadlock and no SIGPIPE.
+//! in one poll loop, or its own event loop step by step. Input goes in as a sealed memfd: there is nothing to feed, so
+//! no deadlock and no SIGPIPE.
 
 use crate::cgroup::{dirs, open_dir};
 use crate::cmd::{Cmd, Stdio};
@@ -50,8 +51,7 @@ pub enum sandbox_run_limit {
 
 use sandbox_run_limit as Limit;
 
-pub struct Request<'a> {
-    pub input: Option<&'a [u8]>,
+pub struct Request {
     /// The most bytes to keep of standard output and error.
     pub most: [usize; 2],
     pub wall_time: Option<Duration>,
@@ -84,43 +84,45 @@ const CHUNK: usize = 65536;
 /// The CPU time is looked at no more often.
 const SHORTEST_LOOK: Duration = Duration::from_millis(5);
 
-pub fn run(cmd: &Cmd, request: &Request) -> Result<Outcome> {
-    if let Some(latched) = cmd.latched() {
-        return Err(latched.clone());
-    }
-    // SAFETY: fcntl on a number.
-    if request.cancel.is_some_and(|fd| unsafe { libc::fcntl(fd, libc::F_GETFD) } < 0) {
-        return Err(Error::setup(libc::EBADF, "sandbox_run_options.cancel_fd"));
-    }
-    let mut cmd = cmd.clone();
-    let mut run = Run { request, outputs: Default::default(), limits: 0 };
-    cmd.set(|cmd| run.connect(cmd))?;
-    let child = launch::spawn(&cmd, cmd.plan()?)?;
-    drop(cmd); // the child's ends of the pipes are the child's alone now
-    run.attend(&child)?;
-    let mut status = child.wait(-1).map_err(|errno| Error::setup(errno as i32, "the program's status"))?;
-    let _ = child.kill_all(); // what a cgroup holds; else it has happened, by the init or the namespace
-    run.drain().map_err(uncollected)?;
-    if request.cpu_time.is_some_and(|limit| Duration::from_micros(status.user_time_us + status.system_time_us) > limit) {
-        run.limits |= Limit::SANDBOX_LIMIT_CPU_TIME as i32;
-    }
-    run.tell_cause(&mut status);
-    Ok(Outcome { status, outputs: run.outputs, limits: run.limits })
+pub fn run(cmd: &Cmd, input: Option<&[u8]>, request: Request) -> Result<Outcome> {
+    let mut run = Run::start(cmd, input, request)?;
+    while !run.step(true)? {}
+    run.finish()
 }
 
 fn uncollected(errno: Errno) -> Error {
     Error::new(Stage::SANDBOX_STAGE_STDIO, 1, errno as i32, "collect the output")
 }
 
-struct Run<'a> {
-    request: &'a Request<'a>,
+/// A run under way. Dropped, it is ended with all that it started.
+pub struct Run {
+    request: Request,
     outputs: [Output; 2],
     limits: i32,
+    child: Child,
+    wall: Option<Instant>,
+    /// When the CPU time is to be looked at.
+    look: Option<Instant>,
+    /// Killed: only its end is waited for.
+    is_ending: bool,
 }
 
-impl Run<'_> {
+/// What a run waits for: its end, its outputs, a moment.
+pub struct Awaited {
+    pub pidfd: RawFd,
+    pub outputs: [Option<RawFd>; 2],
+    pub left: Option<Duration>,
+}
+
+/// The streams of a run, before there is a child.
+struct Streams<'a> {
+    request: &'a Request,
+    outputs: [Output; 2],
+}
+
+impl Streams<'_> {
     /// Gives the run's own copy of the command its streams, and what holds its descendants.
-    fn connect(&mut self, cmd: &mut Cmd) -> Result<()> {
+    fn connect(&mut self, cmd: &mut Cmd, input: Option<&[u8]>) -> Result<()> {
         if cmd.ptrace.is_some() {
             return Err(Error::new(Stage::SANDBOX_STAGE_PTRACE, 0, libc::EINVAL, "a run to completion has no tracer"));
         }
@@ -140,7 +142,7 @@ impl Run<'_> {
         }
         let is_merged = self.request.merges;
         let free = [is_free(cmd, 0), is_free(cmd, 1), is_free(cmd, 2)];
-        let stdin = match (self.request.input, free[0]) {
+        let stdin = match (input, free[0]) {
             (None, true) => Some(Stdio::Null),
             (None, false) => None,
             (Some(_), false) => return Err(refused(0, "input for a program whose standard input goes elsewhere")),
@@ -173,52 +175,98 @@ impl Run<'_> {
         output.most = *most;
         Ok(Some(Stdio::Fd(Arc::new(write))))
     }
+}
 
-    /// Reads and watches the clocks until the child, and with it all that its init holds, has ended.
-    fn attend(&mut self, child: &Child) -> Result<()> {
-        let pidfd = child.fds().pidfd;
+impl Run {
+    pub fn start(cmd: &Cmd, input: Option<&[u8]>, request: Request) -> Result<Run> {
+        if let Some(latched) = cmd.latched() {
+            return Err(latched.clone());
+        }
+        // SAFETY: fcntl on a number.
+        if request.cancel.is_some_and(|fd| unsafe { libc::fcntl(fd, libc::F_GETFD) } < 0) {
+            return Err(Error::setup(libc::EBADF, "sandbox_run_options.cancel_fd"));
+        }
+        let mut cmd = cmd.clone();
+        let mut streams = Streams { request: &request, outputs: Default::default() };
+        cmd.set(|cmd| streams.connect(cmd, input))?;
+        let outputs = streams.outputs;
+        let child = launch::spawn(&cmd, cmd.plan()?)?; // with `cmd` the child's ends of the pipes go: they are the child's alone
         let started = Instant::now();
-        let wall = self.request.wall_time.and_then(|time| started.checked_add(time));
-        let mut look = self.request.cpu_time.map(|_| started);
-        loop {
-            let next = [wall, look].into_iter().flatten().min();
-            if self.poll(pidfd, next).map_err(uncollected)? {
-                return Ok(());
-            }
-            let now = Instant::now();
-            let mut is_over = self.limits & Limit::SANDBOX_LIMIT_CANCELED as i32 != 0;
-            is_over |= self.request.kills_at_limit && self.outputs.iter().any(|output| output.cut > 0);
-            if wall.is_some_and(|wall| now >= wall) {
-                self.limits |= Limit::SANDBOX_LIMIT_WALL_TIME as i32;
-                is_over = true;
-            }
-            if let (Some(limit), true) = (self.request.cpu_time, look.is_some_and(|look| now >= look)) {
-                let Some(used) = child.group_cpu_time().or_else(|| cpu_time(child.pid())) else {
-                    if child.has_ended() {
-                        continue;
-                    }
-                    let what = "the CPU time of the child, in /proc";
-                    return Err(Error::new(Stage::SANDBOX_STAGE_PROCESS, 0, libc::ENODATA, what).hint("is /proc mounted?"));
-                };
-                match limit.checked_sub(used) {
-                    Some(left) => look = Some(now + (left / processors()).max(SHORTEST_LOOK)),
-                    None => {
-                        self.limits |= Limit::SANDBOX_LIMIT_CPU_TIME as i32;
-                        is_over = true;
-                    }
-                }
-            }
-            if is_over {
-                child.end();
-                return Ok(());
-            }
+        let wall = request.wall_time.and_then(|time| started.checked_add(time));
+        let look = request.cpu_time.map(|_| started);
+        Ok(Run { request, outputs, limits: 0, child, wall, look, is_ending: false })
+    }
+
+    pub fn awaited(&self) -> Awaited {
+        Awaited {
+            pidfd: self.child.fds().pidfd,
+            outputs: self.outputs.each_ref().map(|output| output.fd.as_ref().map(AsRawFd::as_raw_fd)),
+            left: self.next().map(|next| next.saturating_duration_since(Instant::now())),
         }
     }
 
+    fn next(&self) -> Option<Instant> {
+        [self.wall, self.look].into_iter().flatten().min().filter(|_| !self.is_ending)
+    }
+
+    /// Reads what is there and looks at the clocks, once; with `waits` when there is something to do. True once the
+    /// child, and with it all that its init holds, has ended.
+    pub fn step(&mut self, waits: bool) -> Result<bool> {
+        let until = if waits { self.next() } else { Some(Instant::now()) };
+        if self.poll(until).map_err(uncollected)? {
+            return Ok(true);
+        }
+        if !self.is_ending && self.is_over()? {
+            self.child.end();
+            self.is_ending = true;
+        }
+        Ok(false)
+    }
+
+    fn is_over(&mut self) -> Result<bool> {
+        let now = Instant::now();
+        let mut is_over = self.limits & Limit::SANDBOX_LIMIT_CANCELED as i32 != 0;
+        is_over |= self.request.kills_at_limit && self.outputs.iter().any(|output| output.cut > 0);
+        if self.wall.is_some_and(|wall| now >= wall) {
+            self.limits |= Limit::SANDBOX_LIMIT_WALL_TIME as i32;
+            is_over = true;
+        }
+        if let (Some(limit), true) = (self.request.cpu_time, self.look.is_some_and(|look| now >= look)) {
+            let Some(used) = self.child.group_cpu_time().or_else(|| cpu_time(self.child.pid())) else {
+                if self.child.has_ended() {
+                    return Ok(is_over);
+                }
+                let what = "the CPU time of the child, in /proc";
+                return Err(Error::new(Stage::SANDBOX_STAGE_PROCESS, 0, libc::ENODATA, what).hint("is /proc mounted?"));
+            };
+            match limit.checked_sub(used) {
+                Some(left) => self.look = Some(now + (left / processors()).max(SHORTEST_LOOK)),
+                None => {
+                    self.limits |= Limit::SANDBOX_LIMIT_CPU_TIME as i32;
+                    is_over = true;
+                }
+            }
+        }
+        Ok(is_over)
+    }
+
+    /// What came of it, once it has ended.
+    pub fn finish(mut self) -> Result<Outcome> {
+        let mut status = self.child.wait(-1).map_err(|errno| Error::setup(errno as i32, "the program's status"))?;
+        let _ = self.child.kill_all(); // what a cgroup holds; else it has happened, by the init or the namespace
+        self.drain().map_err(uncollected)?;
+        if self.request.cpu_time.is_some_and(|limit| Duration::from_micros(status.user_time_us + status.system_time_us) > limit) {
+            self.limits |= Limit::SANDBOX_LIMIT_CPU_TIME as i32;
+        }
+        self.tell_cause(&mut status);
+        Ok(Outcome { status, outputs: self.outputs, limits: self.limits })
+    }
+
     /// One round; true once the child has ended.
-    fn poll(&mut self, pidfd: i32, until: Option<Instant>) -> std::result::Result<bool, Errno> {
-        let [out, err] = [0, 1].map(|which| self.outputs.get(which).and_then(|output| output.fd.as_ref()).map_or(-1, AsRawFd::as_raw_fd));
-        let mut polled = [pidfd, self.request.cancel.unwrap_or(-1), out, err].map(|fd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 });
+    fn poll(&mut self, until: Option<Instant>) -> std::result::Result<bool, Errno> {
+        let [out, err] = self.outputs.each_ref().map(|output| output.fd.as_ref().map_or(-1, AsRawFd::as_raw_fd));
+        let cancel = self.request.cancel.filter(|_| !self.is_ending).unwrap_or(-1);
+        let mut polled = [self.child.fds().pidfd, cancel, out, err].map(|fd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 });
         let timeout = until.map_or(-1, |until| {
             let left = until.saturating_duration_since(Instant::now());
             i32::try_from(left.as_nanos().div_ceil(1_000_000)).unwrap_or(i32::MAX)
@@ -280,7 +328,8 @@ impl Output {
         let got = unsafe { libc::read(fd.as_raw_fd(), self.data.as_mut_ptr().add(length).cast(), size) };
         let Ok(got) = usize::try_from(got) else {
             let errno = Errno::last();
-            return if errno == Errno::EINTR { Ok(0) } else { Err(errno) };
+            // An event loop that watches the fd has made it one that never blocks.
+            return if matches!(errno, Errno::EINTR | Errno::EAGAIN) { Ok(0) } else { Err(errno) };
         };
         if got == 0 {
             self.fd = None;

@@ -802,6 +802,8 @@ fn supervisor(t: &mut Table) {
     name!(t, row, sandbox_notify_tid, "NULL", EFAULT, || sandbox_notify_tid(null()).into());
     name!(t, row, sandbox_notify_pidfd, "NULL", EFAULT, || sandbox_notify_pidfd(null_mut()).into());
     name!(t, row, sandbox_notify_check, "NULL", EFAULT, || sandbox_notify_check(null()).into());
+    name!(t, row, sandbox_notify_keep, "NULL", EFAULT, || sandbox_notify_keep(null_mut()).into());
+    name!(t, row, sandbox_notify_free, "NULL", 0, || { sandbox_notify_free(null_mut()); 0 });
     name!(t, row, sandbox_notify_errno, "NULL", EFAULT, || sandbox_notify_errno(null_mut(), 1).into());
     name!(t, row, sandbox_notify_return, "NULL", EFAULT, || sandbox_notify_return(null_mut(), 0).into());
     name!(t, row, sandbox_notify_continue_unsafe, "NULL", EFAULT, || sandbox_notify_continue_unsafe(null_mut()).into());
@@ -1009,6 +1011,61 @@ fn runs(t: &mut Table) {
     ] {
         name!(t, row, sandbox_run, case, expected, || run(null(), &options));
     }
+    let start = |cmd: *const sandbox_cmd, input: *const sandbox_bytes| {
+        let (mut running, mut error) = (8 as *mut _, none());
+        let code = sandbox_run_start(cmd, input, null(), &raw mut running, &raw mut error);
+        assert_eq!((error.code, running.is_null()), (code.min(0), code < 0));
+        (code, running)
+    };
+    name!(t, row, sandbox_run_start, "NULL", EFAULT, || sandbox_run_start(null(), null(), null(), null_mut(), null_mut()).into());
+    name!(t, row, sandbox_run_start, "no command", EFAULT, || start(null(), null()).0.into());
+    name!(t, row, sandbox_run_start, "NULL of a length", EFAULT, || start(cmd, &sandbox_bytes { data: null(), length: 1 }).0.into());
+    name!(t, row, sandbox_running_free, "NULL", 0, || { sandbox_running_free(null_mut()); 0 });
+    name!(t, row, sandbox_running_free, "one under way", 0, || {
+        let (code, running) = start(cmd, null());
+        sandbox_running_free(running);
+        code.into()
+    });
+    let step = |running, size, until_over: bool| {
+        let (mut result, mut error, mut wait) = (8 as *mut _, none(), [0u64; 600]);
+        let code = loop {
+            match sandbox_run_step(running, wait.as_mut_ptr().cast(), size, &raw mut result, &raw mut error) {
+                0 if until_over => {}
+                code => break code,
+            }
+        };
+        assert_eq!((error.code, result.is_null()), (code.min(0), code != 1));
+        sandbox_result_free(result);
+        i64::from(code)
+    };
+    name!(t, row, sandbox_run_step, "NULL", EFAULT, || sandbox_run_step(null_mut(), null_mut(), 0, null_mut(), null_mut()).into());
+    name!(t, row, sandbox_run_step, "no run", EFAULT, || step(null_mut(), 16, false));
+    name!(t, row, sandbox_run_step, "to its end, and once more", -i64::from(libc::EALREADY), || {
+        let (_, running) = start(cmd, null());
+        assert_eq!(sandbox_run_step(running, null_mut(), 0, null_mut(), null_mut()), -libc::EFAULT);
+        assert_eq!(step(running, 0, true), 1);
+        let again = step(running, usize::MAX, false);
+        sandbox_running_free(running);
+        again
+    });
+    let sleeping = sandbox_cmd_new(c"/bin/sleep".as_ptr());
+    sandbox_cmd_arg(sleeping, c"1000".as_ptr());
+    for (case, size, expected) in [("no size", 0, 0), ("1", 1, 0), ("4096", 4096, 0), ("4097", 4097, EINVAL), ("the largest", usize::MAX, EINVAL)] {
+        name!(t, row, sandbox_run_step, case, expected, || {
+            let (_, running) = start(sleeping, null());
+            let code = step(running, size, false);
+            sandbox_running_free(running);
+            code
+        });
+    }
+    name!(t, row, sandbox_run_step, "nowhere to say what to wait for", EFAULT, || {
+        let (_, running) = start(sleeping, null());
+        let mut result = 8 as *mut _;
+        let code = sandbox_run_step(running, null_mut(), 16, &raw mut result, null_mut());
+        sandbox_running_free(running);
+        code.into()
+    });
+    sandbox_cmd_free(sleeping);
     let mut result = null_mut();
     assert_eq!(sandbox_run(cmd, null(), null(), &raw mut result, null_mut()), 0);
     name!(t, row, sandbox_result_free, "NULL", 0, || { sandbox_result_free(null_mut()); 0 });

@@ -1,11 +1,12 @@
 //! One run from start to end, and its result.
 
 use crate::capi::cmd::sandbox_cmd;
+use crate::cmd::Cmd;
 use crate::capi::error::sandbox_error;
 use crate::capi::guard::{code, give, guarded, reported};
 use crate::error::{Error, Result};
 use crate::process::sandbox_status;
-use crate::run::{self, Outcome, Request};
+use crate::run::{self, Outcome, Request, Run};
 use nix::errno::Errno;
 use std::ffi::{c_int, c_void};
 use std::os::fd::RawFd;
@@ -59,6 +60,24 @@ pub struct sandbox_output {
 /// What came of one run.
 #[allow(non_camel_case_types)]
 pub struct sandbox_result(Outcome);
+
+/// A run that an event loop drives. Not for several threads at once.
+#[allow(non_camel_case_types)]
+pub struct sandbox_running(Option<Run>);
+
+/// What a run under way waits for; -1: nothing of the kind. The fds are the run's own.
+#[repr(C)]
+#[allow(non_camel_case_types)]
+#[derive(Clone, Copy)]
+pub struct sandbox_run_wait {
+    /// Readable once the program has ended.
+    pub pidfd: i32,
+    /// The reading ends of its outputs, until each has ended.
+    pub stdout_fd: i32,
+    pub stderr_fd: i32,
+    /// When to look again at the latest, in milliseconds.
+    pub timeout_ms: i32,
+}
 
 const USUAL_OUTPUT: usize = 16 << 20;
 
@@ -130,35 +149,127 @@ pub extern "C" fn sandbox_run(
     error: *mut sandbox_error,
 ) -> c_int {
     reported(error, || {
-        // SAFETY: NULL, or the caller's pointer.
-        let out = unsafe { result.as_mut() }.ok_or_else(|| Error::setup(libc::EFAULT, "the place for the result is NULL"))?;
-        *out = ptr::null_mut();
-        // SAFETY: NULL, or a handle of sandbox_cmd_new's.
-        let cmd = unsafe { cmd.as_ref() }.ok_or_else(|| Error::setup(libc::EFAULT, "the command is NULL"))?;
         // SAFETY: the caller's.
-        let (options, input) = unsafe { (options_at(options)?, bytes_at(input)?) };
-        let most = |limit| if limit == 0 { USUAL_OUTPUT } else { usize::try_from(limit).unwrap_or(usize::MAX) };
-        let time = |limit| (limit != 0).then(|| Duration::from_millis(limit));
-        let mut outcome = run::run(&cmd.0, &Request {
-            input,
-            most: [most(options.stdout_limit), most(options.stderr_limit)],
-            wall_time: time(options.wall_time_ms),
-            cpu_time: time(options.cpu_time_ms),
-            cancel: (options.flags & 4 != 0).then(|| RawFd::try_from(options.cancel_fd).unwrap_or(-1)),
-            merges: options.flags & 1 != 0,
-            kills_at_limit: options.flags & 2 != 0,
-        })?;
-        for output in &mut outcome.outputs {
-            output.data.try_reserve(1).map_err(|_| Error::setup(libc::ENOMEM, "the output"))?;
-            output.data.push(0);
+        unsafe {
+            let out = place(result)?;
+            let (cmd, input, request) = asked(cmd, input, options)?;
+            *out = result_of(run::run(cmd, input, request)?)?;
         }
-        *out = Box::into_raw(Box::new(sandbox_result(outcome)));
         Ok(0)
     })
 }
 
+/// # Safety
+/// `out` must be a pointer's place, or NULL.
+unsafe fn place<'a, T>(out: *mut *mut T) -> Result<&'a mut *mut T> {
+    // SAFETY: the caller's.
+    let out = unsafe { out.as_mut() }.ok_or_else(|| Error::setup(libc::EFAULT, "the place for the result is NULL"))?;
+    *out = ptr::null_mut();
+    Ok(out)
+}
+
+/// # Safety
+/// Each must be what its type says, or NULL.
+unsafe fn asked<'a>(cmd: *const sandbox_cmd, input: *const sandbox_bytes, options: *const sandbox_run_options) -> Result<(&'a Cmd, Option<&'a [u8]>, Request)> {
+    // SAFETY: the caller's.
+    let cmd = unsafe { cmd.as_ref() }.ok_or_else(|| Error::setup(libc::EFAULT, "the command is NULL"))?;
+    // SAFETY: the caller's.
+    let (options, input) = unsafe { (options_at(options)?, bytes_at(input)?) };
+    let most = |limit| if limit == 0 { USUAL_OUTPUT } else { usize::try_from(limit).unwrap_or(usize::MAX) };
+    let time = |limit| (limit != 0).then(|| Duration::from_millis(limit));
+    Ok((&cmd.0, input, Request {
+        most: [most(options.stdout_limit), most(options.stderr_limit)],
+        wall_time: time(options.wall_time_ms),
+        cpu_time: time(options.cpu_time_ms),
+        cancel: (options.flags & 4 != 0).then(|| RawFd::try_from(options.cancel_fd).unwrap_or(-1)),
+        merges: options.flags & 1 != 0,
+        kills_at_limit: options.flags & 2 != 0,
+    }))
+}
+
+fn result_of(mut outcome: Outcome) -> Result<*mut sandbox_result> {
+    for output in &mut outcome.outputs {
+        output.data.try_reserve(1).map_err(|_| Error::setup(libc::ENOMEM, "the output"))?;
+        output.data.push(0);
+    }
+    Ok(Box::into_raw(Box::new(sandbox_result(outcome))))
+}
+
+/// Starts what sandbox_run does, for an event loop: returns once the program runs. From then on sandbox_run_step does
+/// what there is to do, without waiting, until the run is over.
+///
+/// @param cmd      As of sandbox_run, with `input` and `options`; they may go once this has returned, but for a cancel_fd.
+/// @param running  Set to a handle, to free with sandbox_running_free; to NULL on failure.
+/// @return As sandbox_run.
+#[unsafe(no_mangle)]
+pub extern "C" fn sandbox_run_start(
+    cmd: *const sandbox_cmd,
+    input: *const sandbox_bytes,
+    options: *const sandbox_run_options,
+    running: *mut *mut sandbox_running,
+    error: *mut sandbox_error,
+) -> c_int {
+    reported(error, || {
+        // SAFETY: the caller's.
+        unsafe {
+            let out = place(running)?;
+            let (cmd, input, request) = asked(cmd, input, options)?;
+            *out = Box::into_raw(Box::new(sandbox_running(Some(Run::start(cmd, input, request)?))));
+        }
+        Ok(0)
+    })
+}
+
+/// Reads what output is there, and ends the program whose time is up. To be called again when one of the fds in `wait`
+/// is readable, the cancel_fd is, or the time in it is over; to call it sooner does no harm.
+///
+/// @param wait    What to wait for, filled up to `size` bytes while the run is not over; NULL where `size` is 0.
+/// @param size    sizeof(sandbox_run_wait) as the caller knows it.
+/// @param result  Set to the result once the run is over, to free with sandbox_result_free; else to NULL.
+/// @return 1: the run is over, and `running` only to be freed; 0: not yet; -EALREADY: it was over before; -EFAULT, -EINVAL
+///         (a size above 4096): of the arguments; else as sandbox_run: then nothing of it runs any more.
+#[unsafe(no_mangle)]
+pub extern "C" fn sandbox_run_step(
+    running: *mut sandbox_running,
+    wait: *mut sandbox_run_wait,
+    size: usize,
+    result: *mut *mut sandbox_result,
+    error: *mut sandbox_error,
+) -> c_int {
+    reported(error, || {
+        // SAFETY: the caller's.
+        let out = unsafe { place(result) }?;
+        // SAFETY: NULL, or a handle of sandbox_run_start's.
+        let running = unsafe { running.as_mut() }.ok_or_else(|| Error::setup(libc::EFAULT, "the run is NULL"))?;
+        let mut run = running.0.take().ok_or_else(|| Error::setup(libc::EALREADY, "the run is over"))?;
+        if run.step(false)? {
+            *out = result_of(run.finish()?)?;
+            return Ok(1);
+        }
+        let awaited = run.awaited();
+        running.0 = Some(run);
+        let [stdout_fd, stderr_fd] = awaited.outputs.map(|fd| fd.unwrap_or(-1));
+        let timeout_ms = awaited.left.map_or(-1, |left| i32::try_from(left.as_nanos().div_ceil(1_000_000)).unwrap_or(i32::MAX));
+        let told = sandbox_run_wait { pidfd: awaited.pidfd, stdout_fd, stderr_fd, timeout_ms };
+        // SAFETY: the caller's struct of `size` bytes.
+        unsafe { give(&told, wait, size) }.map_err(|errno| Error::setup(errno as i32, "the place for what to wait for"))?;
+        Ok(0)
+    })
+}
+
+/// Frees a run; NULL does nothing. One that is not over is ended first, with all that it started.
+#[unsafe(no_mangle)]
+pub extern "C" fn sandbox_running_free(running: *mut sandbox_running) {
+    guarded((), || {
+        if !running.is_null() {
+            // SAFETY: a handle of sandbox_run_start's, given back once.
+            drop(unsafe { Box::from_raw(running) });
+        }
+    });
+}
+
 fn borrow<'a>(result: *const sandbox_result) -> std::result::Result<&'a Outcome, Errno> {
-    // SAFETY: NULL, or a handle of sandbox_run's that outlives the call.
+    // SAFETY: NULL, or a handle of sandbox_run's or sandbox_run_step's that outlives the call.
     unsafe { result.as_ref() }.map(|result| &result.0).ok_or(Errno::EFAULT)
 }
 
@@ -208,7 +319,7 @@ pub extern "C" fn sandbox_result_limits(result: *const sandbox_result) -> c_int 
 pub extern "C" fn sandbox_result_free(result: *mut sandbox_result) {
     guarded((), || {
         if !result.is_null() {
-            // SAFETY: a handle of sandbox_run's, given back once.
+            // SAFETY: a handle of theirs, given back once.
             drop(unsafe { Box::from_raw(result) });
         }
     });

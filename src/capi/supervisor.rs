@@ -18,7 +18,8 @@ use std::sync::Arc;
 #[allow(non_camel_case_types)]
 pub struct sandbox_supervisor(Supervisor);
 
-/// One notified system call, in a handler: not to be used once the handler has returned.
+/// One notified system call, in a handler: not to be used once the handler has returned, unless sandbox_notify_keep was
+/// called.
 ///
 /// The caller waits, but other threads of its process do not: whatever its pointers point to may change at any moment.
 /// So read it once, decide on the copy, do with the copy what the call would have done, and answer with the result.
@@ -30,7 +31,8 @@ pub struct sandbox_notify {
 }
 
 /// Decides about one call. It gives one answer: sandbox_notify_errno, _return, _continue_unsafe or _fd; without one the
-/// call is denied with ENOSYS. May be called from several threads at once.
+/// call is denied with ENOSYS (unless sandbox_notify_keep puts the answer off). May be called from several threads at
+/// once.
 ///
 /// Return 0 or more; below 0: sandbox_supervisor_run or _dispatch returns it. -ESRCH is no error where the caller has
 /// indeed gone, so what the functions here return can be passed on.
@@ -55,7 +57,7 @@ fn borrow<'a>(sup: *const sandbox_supervisor) -> Result<&'a Supervisor, Errno> {
 }
 
 fn notify<'a>(n: *const sandbox_notify) -> Result<&'a Notify, Errno> {
-    // SAFETY: NULL, or what a handler was called with and has not returned from.
+    // SAFETY: NULL, or what a handler was called with and has not returned from, or has kept.
     unsafe { n.cast::<Notify>().as_ref() }.ok_or(Errno::EFAULT)
 }
 
@@ -198,6 +200,34 @@ pub extern "C" fn sandbox_supervisor_ended(sup: *const sandbox_supervisor) -> c_
 pub extern "C" fn sandbox_notify_call(n: *const sandbox_notify, call: *mut sandbox_syscall, size: usize) -> c_int {
     // SAFETY: the caller's struct of `size` bytes.
     code(|| unsafe { give(notify(n)?.call(), call, size) }.map(|()| 0))
+}
+
+/// Puts the answer off: the notification may then be used, and answered, after its handler has returned, from any
+/// thread, until sandbox_notify_free. For event loops, whose handlers end later than they return; until the answer the
+/// caller waits.
+///
+/// The listener stays open with it: free it before the supervisor, or calls that come later wait too.
+///
+/// @return 0: now it is the handler's to free; -EALREADY: it was kept before; -EFAULT: NULL.
+#[unsafe(no_mangle)]
+pub extern "C" fn sandbox_notify_keep(n: *mut sandbox_notify) -> c_int {
+    code(|| {
+        notify(n)?.keep()?;
+        // SAFETY: what handlers are given lives in an Arc; this share is what sandbox_notify_free gives back.
+        unsafe { Arc::increment_strong_count(n.cast::<Notify>().cast_const()) };
+        Ok(0)
+    })
+}
+
+/// Frees a notification that was kept, and none other; NULL does nothing. One without an answer is denied with ENOSYS.
+#[unsafe(no_mangle)]
+pub extern "C" fn sandbox_notify_free(n: *mut sandbox_notify) {
+    guarded((), || {
+        if !n.is_null() {
+            // SAFETY: the share that sandbox_notify_keep took, given back once.
+            unsafe { Arc::from_raw(n.cast::<Notify>().cast_const()) }.finish();
+        }
+    });
 }
 
 /// The process that made the call, as the host sees it.

@@ -21,6 +21,8 @@ pub struct Notify {
     is_answered: AtomicBool,
     /// Its answer found nobody.
     was_gone: AtomicBool,
+    /// Its answer may come after its handler.
+    is_kept: AtomicBool,
     pub(super) status: OnceLock<Status>,
     pidfd: OnceLock<OwnedFd>,
 }
@@ -48,6 +50,7 @@ impl Notify {
             call: Call { arch: data.arch, nr: data.nr, ip: data.instruction_pointer, args: data.args },
             is_answered: AtomicBool::new(false),
             was_gone: AtomicBool::new(false),
+            is_kept: AtomicBool::new(false),
             status: OnceLock::new(),
             pidfd: OnceLock::new(),
         }
@@ -182,8 +185,16 @@ impl Notify {
         }
     }
 
+    pub fn keep(&self) -> Result<(), Errno> {
+        if self.is_kept.swap(true, AcqRel) { Err(Errno::EALREADY) } else { Ok(()) }
+    }
+
+    pub(super) fn is_kept(&self) -> bool {
+        self.is_kept.load(Acquire)
+    }
+
     /// What was not answered is denied.
-    pub(super) fn finish(&self) {
+    pub fn finish(&self) {
         if !self.is_answered.load(Acquire) {
             let _ = self.fail(libc::ENOSYS); // gone, or the listener is: either way nobody waits for it
         }

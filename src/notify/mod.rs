@@ -20,7 +20,7 @@ use std::os::fd::{OwnedFd, RawFd};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-/// What is asked of the caller's code: below 0 ends the loop.
+/// What is asked of the caller's code: below 0 ends the loop. What it is given lives in an `Arc`.
 pub type Handler = Arc<dyn Fn(&Notify) -> c_int + Send + Sync>;
 
 /// What notifications share with their supervisor.
@@ -125,7 +125,7 @@ impl Supervisor {
     /// False: none came.
     fn one(&self, deadline: Option<Instant>) -> Result<bool, c_int> {
         match self.shared.listener.next(deadline).map_err(|errno| -(errno as c_int))? {
-            Next::Call(request) => self.serve(&Notify::new(self.shared.clone(), &request)).map(|()| true),
+            Next::Call(request) => self.serve(&Arc::new(Notify::new(self.shared.clone(), &request))).map(|()| true),
             Next::None => Ok(false),
         }
     }
@@ -139,11 +139,13 @@ impl Supervisor {
         }
     }
 
-    fn serve(&self, notify: &Notify) -> Result<(), c_int> {
+    fn serve(&self, notify: &Arc<Notify>) -> Result<(), c_int> {
         let code = self.handler(notify).map_or(0, |handler| handler(notify));
         // A handler that passes on "the caller has gone" means no harm: that is no error.
         let is_failure = code < 0 && !(code == -libc::ESRCH && notify.has_gone());
-        notify.finish();
+        if !notify.is_kept() {
+            notify.finish();
+        }
         if is_failure { Err(code) } else { Ok(()) }
     }
 }

@@ -531,3 +531,78 @@ TEST(structs, "structs of other sizes: older, newer, none; nothing is written be
     sandbox_result_free(result);
     sandbox_cmd_free(cmd);
 }
+
+/* Drives a run as an event loop does. */
+static int drive(sandbox_running *running, sandbox_result **result) {
+    for (;;) {
+        sandbox_run_wait wait;
+        int code = sandbox_run_step(running, &wait, sizeof wait, result, &error);
+        if (code) return code;
+        CHECK(!*result);
+        struct pollfd polled[] = {{wait.pidfd, POLLIN, 0}, {wait.stdout_fd, POLLIN, 0}, {wait.stderr_fd, POLLIN, 0}};
+        for (int i = 0; i < 3; i++)
+            if (polled[i].fd >= 0) fcntl(polled[i].fd, F_SETFL, fcntl(polled[i].fd, F_GETFL) | O_NONBLOCK); /* as libuv does */
+        poll(polled, 3, wait.timeout_ms);
+    }
+}
+static sandbox_running *start(const char *line, const sandbox_bytes *input) {
+    sandbox_cmd *cmd = shell(line);
+    sandbox_running *running;
+    options.size = sizeof options;
+    CHECK_EQ(sandbox_run_start(cmd, input, &options, &running, &error), 0);
+    sandbox_cmd_free(cmd);
+    return running;
+}
+
+TEST(steps, "an event loop drives runs: megabytes through pipes, limits of time and output, two at once") {
+    static char big[4 << 20];
+    sandbox_result *result;
+    options = (sandbox_run_options){0};
+    memset(big, 'x', sizeof big);
+    sandbox_running *running = start("cat; cat /dev/null; printf err >&2; exit 7", &(sandbox_bytes){big, sizeof big});
+    CHECK_EQ(drive(running, &result), 1);
+    check_exit(result, 7);
+    CHECK_EQ(output_of(result, 1).length, sizeof big);
+    CHECK_STR(text_of(result, 2), "err");
+    CHECK_EQ(sandbox_run_step(running, NULL, 0, &(sandbox_result *){NULL}, &error), -EALREADY);
+    sandbox_running_free(running);
+    sandbox_result_free(result);
+
+    options = (sandbox_run_options){.wall_time_ms = 300};
+    running = start("echo before; sleep 1000 & wait", NULL);
+    options = (sandbox_run_options){.cpu_time_ms = 100};
+    sandbox_running *other = start("while :; do :; done", NULL);
+    CHECK_EQ(drive(running, &result), 1);
+    check_killed(result, SANDBOX_CAUSE_TIMEOUT, SANDBOX_LIMIT_WALL_TIME);
+    CHECK_STR(text_of(result, 1), "before\n");
+    sandbox_running_free(running);
+    sandbox_result_free(result);
+    CHECK_EQ(drive(other, &result), 1);
+    check_killed(result, SANDBOX_CAUSE_TIMEOUT, SANDBOX_LIMIT_CPU_TIME);
+    sandbox_running_free(other);
+    sandbox_result_free(result);
+
+    options = (sandbox_run_options){.stdout_limit = 4, .flags = SANDBOX_RUN_KILL_AT_LIMIT};
+    running = start("yes", NULL);
+    CHECK_EQ(drive(running, &result), 1);
+    check_killed(result, SANDBOX_CAUSE_KILLED, SANDBOX_LIMIT_STDOUT);
+    CHECK_STR(text_of(result, 1), "y\ny\n");
+    sandbox_running_free(running);
+    sandbox_result_free(result);
+    options = (sandbox_run_options){0};
+}
+
+TEST(steps_abandoned, "a run freed under way ends with all that it started; one that can't start says where") {
+    const char *number = mark();
+    options = (sandbox_run_options){0};
+    sandbox_running *running = start(line_with("sleep %s & sleep 1000", number), NULL);
+    while (count_marked(number) < 2) usleep(1000); /* the shell's own line, and what it started */
+    sandbox_running_free(running);
+    CHECK_EQ(count_marked(number), 0);
+    sandbox_cmd *cmd = sandbox_cmd_new("/no/such/program");
+    running = (void *)8;
+    options.size = sizeof options;
+    CHECK_ERROR(sandbox_run_start(cmd, NULL, &options, &running, &error), error, ENOENT, SANDBOX_STAGE_EXEC, 0, "/no/such/program");
+    CHECK(!running);
+    sandbox_cmd_free(cmd);
+}

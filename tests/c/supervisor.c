@@ -62,6 +62,34 @@ TEST(million, "of a million calls of four threads, answered by two, none is lost
     sandbox_cmd_free(cmd);
 }
 
+static sandbox_notify *kept;
+static int keep(sandbox_notify *n, void *userdata) {
+    (void)userdata;
+    kept = n;
+    int code = sandbox_notify_keep(n);
+    CHECK_EQ(sandbox_notify_keep(n), -EALREADY);
+    return code;
+}
+
+TEST(kept, "an answer may come after its handler has returned") {
+    sandbox_child *child = spawned(asking("getppid", "count", "1", "3"));
+    sandbox_supervisor *sup = supervised(child);
+    CHECK_EQ(sandbox_supervisor_on(sup, "getppid", keep, NULL), 0);
+    int answers = 0;
+    while (sandbox_supervisor_dispatch(sup, -1) == 1) {
+        sandbox_syscall call;
+        CHECK_EQ(sandbox_supervisor_dispatch(sup, 20), 0); /* its caller waits */
+        CHECK_EQ(sandbox_notify_check(kept), 0);
+        CHECK_EQ(sandbox_notify_call(kept, &call, sizeof call), 0);
+        CHECK_EQ(sandbox_notify_return(kept, (int64_t)call.args[0] + 1), 0);
+        sandbox_notify_free(kept);
+        answers++;
+    }
+    CHECK_EQ(answers, 3);
+    sandbox_supervisor_free(sup);
+    sandbox_child_free(child);
+}
+
 TEST(loop, "an event loop polls the supervisor's fd beside the pidfd") {
     sandbox_cmd *cmd = asking("getppid", "count", "2", "500");
     sandbox_child *child = spawned(cmd);

@@ -130,7 +130,9 @@ def test_every_function_of_the_library_is_used():
     declared = set(re.findall(r"\b(sandbox_\w+)\(", (package / "_cdef.h").read_text()))
     used = set(re.findall(r"lib\.(sandbox_\w+)", code)) | {"sandbox_cmd_" + name for name in re.findall(r'_call\("(\w+)"', code)}
     # Code between fork and exec is not for an interpreter; Supervisor.run waits in slices, for Python's signal handlers.
-    assert declared - used - {"sandbox_cmd_pre_exec", "sandbox_supervisor_run"} == set()
+    # Handlers answer before they return, and runs have a thread of their own: no need of what event loops are given.
+    loops = {"sandbox_notify_keep", "sandbox_notify_free", "sandbox_run_start", "sandbox_run_step", "sandbox_running_free"}
+    assert declared - used - loops - {"sandbox_cmd_pre_exec", "sandbox_supervisor_run"} == set()
 
 
 def test_streams_of_the_command():
