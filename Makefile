@@ -5,6 +5,7 @@
 # make demo       all set-up, then a real program in the sandbox
 # make test       all set-up, then every test
 # make python     the wheel of the Python binding, in bindings/python/dist
+# make node       the package of the Node binding, in bindings/node/dist
 # make bench      the numbers of the README; tools/plot then writes them there and draws docs/benchmarks.md
 # make static    the static library alone, where TARGET's C compiler is missing
 # make abi-baseline  takes this interface as what was released, for tests/suite/72-abi.sh to compare with
@@ -144,6 +145,9 @@ examples: local
 python: local
 	$(MAKE) --no-print-directory -C bindings/python wheel
 
+node: local
+	$(MAKE) --no-print-directory -C bindings/node package
+
 abi-baseline: local
 	tools/abi baseline $(LOCAL)/lib/libsandbox_spawn.so
 
@@ -170,4 +174,4 @@ clean:
 	$(MAKE) --no-print-directory -C examples-c clean
 	$(MAKE) --no-print-directory -C benches clean
 
-.PHONY: all static header install uninstall local abi-baseline examples python setup demo test bench clean
+.PHONY: all static header install uninstall local abi-baseline examples python node setup demo test bench clean
