@@ -7,13 +7,7 @@ const readline = require('readline');
 const TRUE = '/bin/true';
 const say = (thing) => process.stdout.write(JSON.stringify(thing) + '\n');
 
-let sandbox;
-try {
-  sandbox = require(path.join(__dirname, '../../bindings/node'));
-} catch (error) {
-  say({ skip: `no binding: ${error.message.split('\n')[0]}` });
-  process.exit();
-}
+let sandbox; // loaded below: its module is one of import's
 const memory = Buffer.alloc(Number(process.argv[2]) * 2 ** 20, 1);
 
 const ended = (child, event) => new Promise((resolve, reject) => {
@@ -26,13 +20,20 @@ const good = (status) => {
 
 const ways = [
   { key: 'spawn', title: 'child_process.spawn, exit', once: () => ended(spawn(TRUE, { stdio: 'inherit' }), 'exit') },
-  { key: 'ours', title: 'sandbox-spawn: spawn, wait', against: 'spawn', once: async () => good(await sandbox.spawn([TRUE]).wait()) },
+  { key: 'ours', title: 'sandbox-spawn: spawn, wait', against: 'spawn', once: async () => good(await sandbox.spawn(TRUE).wait()) },
   { key: 'exec_file', title: 'child_process.execFile, output captured', once: () => new Promise((resolve, reject) => execFile(TRUE, (error) => (error ? reject(error) : resolve()))) },
-  { key: 'our_run', title: 'sandbox-spawn: run', against: 'exec_file', once: async () => good(await sandbox.run([TRUE])) },
+  { key: 'our_run', title: 'sandbox-spawn: run', against: 'exec_file', once: async () => good(await sandbox.run(TRUE)) },
   { key: 'spawn_sync', title: 'child_process.spawnSync', once: () => good({ code: spawnSync(TRUE).status }) },
 ];
 
 (async () => {
+  process.env.SANDBOX_SPAWN_LIBRARY ??= path.join(__dirname, '../../build/prefix/lib/libsandbox_spawn.so.0');
+  try {
+    sandbox = await import('../../bindings/node/index.js');
+  } catch (error) {
+    say({ skip: `no binding (npm install in bindings/node gets what it needs): ${error.message.split('\n')[0]}` });
+    process.exit();
+  }
   const hello = [];
   for (const { key, title, against, once } of ways) {
     const way = { key, title, against };

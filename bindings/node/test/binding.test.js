@@ -6,7 +6,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
+import { createRequire } from 'node:module';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
 import * as sandbox from 'sandbox-spawn';
 import { ALLOW, Command, ERRNO, Filter, NOTIFY, Namespace, Pool, Preset, RunError, SandboxError, Supervisor, run, spawn } from 'sandbox-spawn';
@@ -299,7 +300,7 @@ test('a root of its own, and a preset', async (t) => {
     }
 });
 
-const root = new URL('.', import.meta.resolve('sandbox-spawn'));
+const root = new URL('.', pathToFileURL(createRequire(import.meta.url).resolve('sandbox-spawn')));
 
 test('every function of the library is used', () => {
     const code = ['lib/child.js', 'lib/command.js', 'lib/errors.js', 'lib/filter.js', 'lib/library.js', 'lib/pool.js', 'lib/run.js', 'lib/supervisor.js', 'lib/types.js']
