@@ -110,7 +110,7 @@ FILL        = sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' -e 's|
 
 install: all
 	install -d $(INCLUDE) $(LIB)/pkgconfig $(CONFIG) $(BIN) $(MAN)/man1 $(MAN)/man3 $(MAN)/man7 $(COMPLETION)
-	install -m 644 include/sandbox_spawn.h $(INCLUDE)/
+	install -m 644 include/sandbox_spawn.h bindings/cxx/include/sandbox_spawn.hpp $(INCLUDE)/
 	install -m 644 $(STATIC) $(LIB)/
 	install -m 755 $(SHARED) $(LIB)/
 	ln -sf $(notdir $(SHARED)) $(LIB)/$(SONAME)
@@ -126,7 +126,7 @@ install: all
 
 # All that install wrote, and no directory but the one that is the library's alone.
 uninstall: $(PAGES)
-	rm -f $(INCLUDE)/sandbox_spawn.h $(addprefix $(LIB)/,libsandbox_spawn.a $(notdir $(SHARED)) $(SONAME) libsandbox_spawn.so pkgconfig/sandbox_spawn.pc)
+	rm -f $(INCLUDE)/sandbox_spawn.h $(INCLUDE)/sandbox_spawn.hpp $(addprefix $(LIB)/,libsandbox_spawn.a $(notdir $(SHARED)) $(SONAME) libsandbox_spawn.so pkgconfig/sandbox_spawn.pc)
 	rm -f $(CONFIG)/sandbox_spawnConfig.cmake $(CONFIG)/sandbox_spawnConfigVersion.cmake
 	rm -f $(BIN)/sandbox-run $(MAN)/man1/sandbox-run.1 $(COMPLETION)/sandbox-run
 	for page in $(BUILD)/man/*.3; do rm -f "$(MAN)/man3/$${page##*/}"; done
@@ -134,7 +134,7 @@ uninstall: $(PAGES)
 	[ ! -d $(CONFIG) ] || rmdir $(CONFIG)
 
 # What the examples, tests and benchmarks are built against: the installed files, as a user has them.
-$(LOCAL)/lib/pkgconfig/sandbox_spawn.pc: $(SHARED) $(STATIC) $(BUILD)/sandbox-run include/sandbox_spawn.h $(PAGES) $(wildcard tools/*.in)
+$(LOCAL)/lib/pkgconfig/sandbox_spawn.pc: $(SHARED) $(STATIC) $(BUILD)/sandbox-run include/sandbox_spawn.h bindings/cxx/include/sandbox_spawn.hpp $(PAGES) $(wildcard tools/*.in)
 	$(MAKE) --no-print-directory install PREFIX=$(LOCAL) LIBDIR=$(LOCAL)/lib DESTDIR= >/dev/null
 
 local: $(LOCAL)/lib/pkgconfig/sandbox_spawn.pc
