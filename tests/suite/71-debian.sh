@@ -54,7 +54,7 @@ files() { dpkg-deb --fsys-tarfile "$(deb "$1")" | tar -t | grep -vE '/$|^./usr/s
 same "libsandbox-spawn0 holds the shared library" "$(files libsandbox-spawn0)" \
     "usr/lib/TRIPLET/libsandbox_spawn.so.0 usr/lib/TRIPLET/libsandbox_spawn.so.VERSION "
 same "libsandbox-spawn-dev holds what it takes to build with it" "$(files libsandbox-spawn-dev man/man3)" \
-    "usr/include/sandbox_spawn.h usr/lib/TRIPLET/cmake/sandbox_spawn/sandbox_spawnConfig.cmake usr/lib/TRIPLET/cmake/sandbox_spawn/sandbox_spawnConfigVersion.cmake usr/lib/TRIPLET/libsandbox_spawn.a usr/lib/TRIPLET/libsandbox_spawn.so usr/lib/TRIPLET/pkgconfig/sandbox_spawn.pc usr/share/man/man7/sandbox_spawn.7.gz "
+    "usr/include/sandbox_spawn.h usr/include/sandbox_spawn.hpp usr/lib/TRIPLET/cmake/sandbox_spawn/sandbox_spawnConfig.cmake usr/lib/TRIPLET/cmake/sandbox_spawn/sandbox_spawnConfigVersion.cmake usr/lib/TRIPLET/libsandbox_spawn.a usr/lib/TRIPLET/libsandbox_spawn.so usr/lib/TRIPLET/pkgconfig/sandbox_spawn.pc usr/share/man/man7/sandbox_spawn.7.gz "
 pages=$(files libsandbox-spawn-dev | tr ' ' '\n' | sed -n 's|usr/share/man/man3/\(.*\)\.3\.gz|\1|p')
 functions=$(cc -std=c99 -E -P include/sandbox_spawn.h | grep -oE '\bsandbox_[a-z0-9_]+ *\(' | tr -d ' (' | sort -u)
 same "... with a manual page for each function" "$(comm -23 <(echo "$functions") <(echo "$pages" | sort) | tr '\n' ' ')" ""
