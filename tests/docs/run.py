@@ -96,7 +96,7 @@ class Runner:
             else:
                 self.file(block, directory, later)
         for reason, left in skipped.items():
-            self.say("skip", f"{left[0].document} ({left[0].section}): {len(left)} blocks: {reason}")
+            self.say("skip", f"{left[0].document} ({left[0].section}): blocks {", ".join(str(block.line) for block in left)}: {reason}")
 
     def run(self, block: "blocks.Block", command: "list[str]", directory: Path, environment: "dict[str, str]") -> None:
         code, output = run(command, directory, environment)
