@@ -144,6 +144,7 @@ pub fn receive(block: &Block, socket: u64) -> Result<isize, i32> {
 /// Fills `control` with the control message, and gives that one's own length.
 fn take_message(socket: i32, control: usize, size: usize) -> isize {
     const MSG_CMSG_CLOEXEC: usize = 0x4000_0000;
+    const MSG_CTRUNC: usize = 8;
     let mut byte = 0u8;
     let vector = [&raw mut byte as usize, 1];
     // struct msghdr: name, its length, iov, its count, control, its length, flags
@@ -152,9 +153,13 @@ fn take_message(socket: i32, control: usize, size: usize) -> isize {
     if result < 0 {
         return result;
     }
-    // SAFETY: the kernel wrote the array's sixth number, and where that is not 0 a length at `control`.
+    // SAFETY: the kernel wrote the array's sixth and seventh number, and where the former is not 0 a length at `control`.
     unsafe {
         let written = (&raw const message).cast::<usize>().add(5).read_volatile();
+        // What found no room in this process's table will not come again.
+        if (&raw const message).cast::<usize>().add(6).read_volatile() & MSG_CTRUNC != 0 {
+            return -(sys::EMFILE as isize);
+        }
         if written >= HEAD { (control as *const usize).read_volatile() as isize } else { 0 }
     }
 }

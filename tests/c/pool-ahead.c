@@ -155,6 +155,30 @@ TEST(limits, "a run gets its fds and its room under small limits of the pool's, 
     sandbox_cmd_free(cmd);
 }
 
+TEST(table, "fds for which the held child's table has no room are an error, whether some of them have found it or none") {
+    for (int count = 10; count < 200; count += 60) {
+        struct rlimit whole, small;
+        sandbox_child *child;
+        sandbox_cmd *cmd = sandbox_cmd_new("/bin/true"), *run = sandbox_cmd_new("/bin/true");
+        CHECK_EQ(getrlimit(RLIMIT_NOFILE, &whole), 0);
+        small = (struct rlimit){.rlim_cur = 40, .rlim_max = whole.rlim_max};
+        CHECK_EQ(setrlimit(RLIMIT_NOFILE, &small), 0);
+        sandbox_pool *pool = pool_of(cmd); /* the child takes the limit over */
+        CHECK_EQ(setrlimit(RLIMIT_NOFILE, &whole), 0);
+        for (int fd = 3; fd < 3 + count; fd++) CHECK_EQ(sandbox_cmd_pass_fd(run, 2, fd), 0);
+        int result = sandbox_pool_spawn(pool, run, &child, &error);
+        if (count < 30) {
+            CHECK_EQ(result, 0);
+            sandbox_child_free(child);
+        } else {
+            CHECK_ERROR(result, error, EMFILE, SANDBOX_STAGE_GATE, 0, "fds");
+        }
+        sandbox_pool_free(pool);
+        sandbox_cmd_free(cmd);
+        sandbox_cmd_free(run);
+    }
+}
+
 TEST(counted, "those who wait are not counted against a limit of processes of the run's user") {
     if (geteuid() != 0) SKIP("it needs root, to become a user who has no process");
     sandbox_cmd *cmd = sandbox_cmd_new("/bin/true");
