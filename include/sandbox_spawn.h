@@ -863,10 +863,11 @@ typedef struct sandbox_notify sandbox_notify;
  *
  * A held child has all that its command asks for but what makes up a run: namespaces, mounts, a cgroup of its own, its
  * identity, its limits, Landlock, the filters that its run's own steps pass. Landlock's rules are for what lay at their
- * paths then. With on_ready or ptrace what follows the gate follows the run. What it
- * takes over from its host (credentials, limits, working directory, the set-up thread's own filters) it has as of the
- * moment it was set up. It keeps none of the host's fds open, no program that runs already can trace it, and it dies with the
- * host. Each is used for one run: nothing of that reaches the next.
+ * paths then. With on_ready or ptrace, what follows the gate follows the run.
+ *
+ * What it takes over from its host (credentials, limits, working directory, the set-up thread's own filters) it has as
+ * of the moment it was set up. It keeps none of the host's fds open, no program that runs already can trace it, and it
+ * dies with the host. Each is used for one run: nothing of that reaches the next.
  */
 typedef struct sandbox_pool sandbox_pool;
 
