@@ -96,7 +96,8 @@ class Runner:
             else:
                 self.file(block, directory, later)
         for reason, left in skipped.items():
-            self.say("skip", f"{left[0].document} ({left[0].section}): blocks {", ".join(str(block.line) for block in left)}: {reason}")
+            where = ", ".join(str(block.line) for block in left)
+            self.say("skip", f"{left[0].document}:{where} ({left[0].section}): {reason}")
 
     def run(self, block: "blocks.Block", command: "list[str]", directory: Path, environment: "dict[str, str]") -> None:
         code, output = run(command, directory, environment)
