@@ -328,7 +328,8 @@ impl Launch {
             }
             match (gate, &self.leaf) {
                 (gate::LISTENER, _) => {
-                    self.listener = Some(self.take_listener(pidfd.as_raw_fd())?);
+                    let listener = self.take_listener(pidfd.as_raw_fd()).map_err(|error| self.reason(error, pidfd))?;
+                    self.listener = Some(listener);
                     self.socket = None; // of no more use, and a launch may be given up with the child still in it
                 }
                 (gate::CGROUP, Some(leaf)) => leaf.enter(*pid)?,
@@ -352,16 +353,18 @@ impl Launch {
         if !self.plan.maps_ids {
             return Ok(());
         }
-        if let Err(error) = at_gate(gate::MAPS, pid, pidfd.as_raw_fd()) {
-            // A child that has failed before says more of the reason.
-            let is_over = self.block().state.load(Acquire) == state::FAILED || fd::has_ended(pidfd.as_raw_fd());
-            return Err(if is_over { self.outcome(pidfd).err().unwrap_or(error) } else { error });
-        }
+        at_gate(gate::MAPS, pid, pidfd.as_raw_fd()).map_err(|error| self.reason(error, pidfd))?;
         let word = &self.block().maps;
         if word.swap(maps::WRITTEN, AcqRel) == maps::AWAITED {
             futex_wake(word);
         }
         Ok(())
+    }
+
+    /// Of a failure on this side: a child that had failed, or ended, says more of it.
+    fn reason(&self, error: Error, pidfd: &OwnedFd) -> Error {
+        let is_over = self.block().state.load(Acquire) == state::FAILED || fd::has_ended(pidfd.as_raw_fd());
+        is_over.then(|| self.outcome(pidfd).err()).flatten().unwrap_or(error)
     }
 
     /// From the clone, or from a held child's message, to the running program's handle.
@@ -533,6 +536,7 @@ impl Launch {
                 let errno = block.errno.load(Acquire);
                 let error = self.plan.failure(op, errno);
                 Err(match self.plan.ops.get(op) {
+                    _ if errno == libc::ETOOMANYREFS => error.hint("more fds are on their way in this user's messages than RLIMIT_NOFILE allows"),
                     Some(at) if at.code == Code::Exec => error.hint(&self.plan.exec.hint(errno)),
                     Some(at) if at.stage == Stage::SANDBOX_STAGE_SECCOMP as u32 => error.hint(filter::hint(errno)),
                     Some(at) if at.stage == Stage::SANDBOX_STAGE_LANDLOCK as u32 => error.hint(landlock::hint(errno)),

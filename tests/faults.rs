@@ -143,8 +143,8 @@ fn whichever_fd_can_not_be_had_nothing_is_left() {
                             break;
                         }
                     }
-                    // EBADF: a target above the limit.
-                    Err((libc::EMFILE | libc::EBADF | libc::EINVAL, ..)) => refused += 1,
+                    // EBADF: a target above the limit; ETOOMANYREFS: other tests have fds on their way.
+                    Err((libc::EMFILE | libc::EBADF | libc::EINVAL | libc::ETOOMANYREFS, ..)) => refused += 1,
                     Err(error) => panic!("{name}, limit {limit}: {error:?}"),
                 }
                 assert!(is_childless(), "{name}, limit {limit}: left {}", children());
@@ -154,6 +154,53 @@ fn whichever_fd_can_not_be_had_nothing_is_left() {
             assert!(refused > 0, "{name}");
         }
     }));
+}
+
+/// Of one user's fds no more than RLIMIT_NOFILE may be on their way in messages, whichever process sends them.
+#[test]
+fn an_init_that_can_not_send_its_programs_pidfd_fails_the_spawn() {
+    alone(|| {
+        let sent = on_their_way(100);
+        let mut tried = 0;
+        for (name, wish) in wishes("/bin/true", &[]).filter(|(name, _)| ["init", "namespaces", "filter"].iter().all(|part| name.contains(part))) {
+            let whole = rlimit(libc::RLIMIT_NOFILE as u32).0;
+            set_rlimit(libc::RLIMIT_NOFILE as u32, 60);
+            let spawned = wish.spawn();
+            set_rlimit(libc::RLIMIT_NOFILE as u32, whole);
+            match spawned {
+                Err((libc::ETOOMANYREFS, _, _, text)) => assert!(text.contains("RLIMIT_NOFILE"), "{name}: {text}"),
+                other => panic!("{name}: {other:?}"),
+            }
+            assert!(is_childless(), "{name}: left {}", children());
+            tried += 1;
+        }
+        assert!(tried > 0);
+        drop(sent);
+    });
+}
+
+fn on_their_way(count: usize) -> [std::os::fd::OwnedFd; 2] {
+    use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+    let mut ends = [0; 2];
+    let fds = vec![0i32; count];
+    let length = u32::try_from(size_of_val(fds.as_slice())).unwrap();
+    // SAFETY: all memory is ours, and large enough for what the macros say.
+    unsafe {
+        assert_eq!(libc::socketpair(libc::AF_UNIX, libc::SOCK_DGRAM | libc::SOCK_CLOEXEC, 0, ends.as_mut_ptr()), 0);
+        let ends = ends.map(|fd| OwnedFd::from_raw_fd(fd));
+        let mut control = vec![0u64; libc::CMSG_SPACE(length) as usize / 8 + 1];
+        let mut vector = libc::iovec { iov_base: ptr::from_mut(&mut 0u8).cast(), iov_len: 1 };
+        let mut message: libc::msghdr = std::mem::zeroed();
+        (message.msg_iov, message.msg_iovlen) = (&raw mut vector, 1);
+        (message.msg_control, message.msg_controllen) = (control.as_mut_ptr().cast(), libc::CMSG_SPACE(length) as _);
+        let header = libc::CMSG_FIRSTHDR(&raw const message);
+        (*header).cmsg_level = libc::SOL_SOCKET;
+        (*header).cmsg_type = libc::SCM_RIGHTS;
+        (*header).cmsg_len = libc::CMSG_LEN(length) as _;
+        ptr::copy_nonoverlapping(fds.as_ptr().cast(), libc::CMSG_DATA(header), length as usize);
+        assert_eq!(libc::sendmsg(ends[0].as_raw_fd(), &raw const message, 0), 1);
+        ends
+    }
 }
 
 /// The variants of `Code` but `Fail`, which only a test puts into a plan.

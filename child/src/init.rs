@@ -45,6 +45,7 @@ pub fn split(block: &Block, children: i32) -> Result<isize, i32> {
     let dumpable = sys::prctl(sys::PR_GET_DUMPABLE, 0, 0);
     sys::prctl(sys::PR_SET_DUMPABLE, 0, 0);
     let mut pidfd: i32 = -1;
+    let position = block.progress.load(Relaxed);
     let me = sys::call(nr::GETPID, [0; 6]);
     // A plain fork of this small program; the kernel returns twice, each time in memory of its own.
     let pid = sys::call(nr::CLONE, [CLONE_PIDFD | sys::SIGCHLD as usize, 0, &raw mut pidfd as usize, 0, 0, 0]);
@@ -67,8 +68,12 @@ pub fn split(block: &Block, children: i32) -> Result<isize, i32> {
     }
     // The host knows the init's pidfd alone; the listener is to be taken out of the program.
     let socket = block.slot(u64::from(block.socket_slot));
-    if socket >= 0 {
-        let _ = run::send_fd(socket, pidfd);
+    if socket >= 0 && let Err(errno) = run::send_fd(socket, pidfd) {
+        // With too many fds on their way, say (ETOOMANYREFS). The program, which would wait for ever, goes first: no
+        // word of its own may follow this one.
+        sys::call(nr::PIDFD_SEND_SIGNAL, [pidfd as usize, sys::SIGKILL as usize, 0, 0, 0, 0]);
+        sys::waitid(P_PID, pid as i32, &mut { SigInfo::EMPTY }, sys::WEXITED | sys::WALL);
+        run::fail(block, position, errno);
     }
     stay(block, pid as i32, [pidfd, signals as i32, children])
 }

@@ -52,7 +52,7 @@ fn is_missing(errno: i32) -> bool {
     matches!(errno, sys::ENOSYS | sys::EINVAL | sys::ENODEV | sys::ENXIO | sys::EOPNOTSUPP | sys::EPERM)
 }
 
-fn fail(block: &Block, position: u32, errno: i32) -> ! {
+pub fn fail(block: &Block, position: u32, errno: i32) -> ! {
     block.progress.store(position, Relaxed);
     block.errno.store(errno, Relaxed);
     block.state.store(state::FAILED, Release);
