@@ -349,6 +349,8 @@ test("every function of the library is used", function()
   local code = io.open(assert(package.searchpath and package.searchpath("sandbox_spawn", package.path))):read("*a")
   -- Code between fork and exec is not for an interpreter; run drives the supervisor in slices.
   local left_out = { sandbox_cmd_pre_exec = true, sandbox_supervisor_run = true }
+  -- What event loops are given: handlers answer before they return, and run has its thread to itself.
+  for _, name in ipairs { "notify_keep", "notify_free", "run_start", "run_step", "running_free" } do left_out["sandbox_" .. name] = true end
   local count = 0
   for name in require("sandbox_spawn_cdef"):gmatch("(sandbox_[%w_]+)%(") do
     count = count + 1
