@@ -159,6 +159,8 @@ def mounts(mountinfo):
         size = [word for word in above.split(",") if word in ("ro", "rw") or word.startswith("size=")]
         if kind in ("tmpfs", "proc", "devpts", "mqueue", "devtmpfs", "overlay"):
             root = "-"
+        if kind == "mqueue":  # it holds nothing that flags could keep from being run
+            flags = ""
         seen[point] = f"{point} {kind} of {root} {','.join(sorted(flags.split(',')))} {','.join(size)}"
     return "\n".join(sorted(seen.values()))
 

@@ -5,6 +5,7 @@ import os
 import select
 import signal
 import subprocess
+import time
 
 from table import FULL, OUT, PROC, USR, case, scene
 
@@ -141,6 +142,7 @@ def orphan(program, options, kill):
     os.close(other)
     until(lambda: os.path.exists(program.directory + "/in") and program.file("in"))
     pid = int(program.file("pid"))
+    time.sleep(0.3)  # bubblewrap itself asks for its parent's death only now
     os.kill(shell.pid if kill == "parent" else pid, signal.SIGKILL)
     if kill == "itself":
         shell.wait(60)

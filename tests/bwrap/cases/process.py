@@ -82,7 +82,7 @@ case("no child that it did not make", base=PROC, command=["/usr/bin/python3", "-
 
 # Sessions and terminals
 case("the session", "--unshare-pid", "cut -d' ' -f5,6,7,8 /proc/self/stat", base=PROC, out=r"^\d+ 0 ")
-case("--new-session", "--unshare-pid --new-session", "set -- $(cat /proc/$$/stat); test $5 = $6 && test $6 != 0 && echo $5 $6", base=PROC, out=r"^\d+ \d+$")
+case("--new-session", "--unshare-pid --new-session", "set -- $(cat /proc/$$/stat); test $5 = $6 && test $6 != 0 && echo its own", base=PROC, out="^its own$")
 case("--new-session without a pid namespace", "--new-session --setenv SESSION " + str(os.getsid(0)), "set -- $(cat /proc/$$/stat); test $6 != $SESSION && echo other; test $6 = 0; echo $?", base=PROC, out="^other$")
 
 

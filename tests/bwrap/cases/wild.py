@@ -1,5 +1,7 @@
 """Twenty command lines of the kind that programs in use really write, each with a job inside and with what it must not
 be able to do. The shapes are those of desktop sandboxes, image loaders, coding agents, package builds and shells."""
+import os
+
 from table import Path, case
 
 from cases.descriptors import FULL_DISK, refuse, zeros
@@ -49,11 +51,11 @@ wild("a thumbnailer: a file in, a picture out",
      "python3 -c 'open(\"/out/picture.ppm\", \"wb\").write(b\"P5 2 2 255\\n\" + bytes(len(open(\"/in/picture.txt\").read())))'; wc -c < /out/picture.ppm; refused put /in/picture.txt; refused ls {d}; refused reach",
      r"18\n", fds={"s": FILTER})
 wild("a game in a runtime of its own, the host's tree below /run/host",
-     "--args {a} --bind {d}/other {d}/other --chdir {d}/other --unshare-pid --lock-file /run/lock/runtime -- ",
+     "--args {a} --chdir {d}/other --unshare-pid --lock-file /run/lock/runtime -- ",
      "pwd; ls /run/host/usr >/dev/null; readlink /etc/os; cat {d}/other/more; refused put /usr/x; refused put /run/host/usr/x; refused put /x; refused cat {d}/data/file",
      r"<d>/other\n/run/host/usr/lib\nmore\n",
      fds={"a": zeros(*(LINKS + " --ro-bind /usr /usr --ro-bind /usr /run/host/usr --ro-bind-try /etc/ld.so.cache /run/host/etc/ld.so.cache --ro-bind-try /nonexistent/overrides /overrides "
-                       "--symlink /run/host/usr/lib /etc/os --tmpfs /run/lock --file 41 /run/lock/runtime --dev-bind /dev /dev --proc /proc --tmpfs /tmp --dir /var/tmp --remount-ro / "
+                       "--symlink /run/host/usr/lib /etc/os --tmpfs /run/lock --file 41 /run/lock/runtime --dev-bind /dev /dev --proc /proc --tmpfs /tmp --bind {d}/other {d}/other --remount-ro / "
                        "--setenv LD_LIBRARY_PATH /overrides/lib --unsetenv LD_PRELOAD").split()),
           "l": b""})
 
@@ -112,8 +114,8 @@ wild("a service that converts documents: the host's tree read-only, one director
      "tr a-z A-Z < {d}/data/file > {d}/work/converted; cat {d}/work/converted; ls -A /home /run | grep -c . || true; refused put {d}/data/file; refused reach; refused put /etc/x", r"SECRET\n")
 wild("a shell with a passwd and group of its own",
      "--ro-bind /usr /usr --dir /tmp --dir /var --symlink ../tmp var/tmp --proc /proc --dev /dev --ro-bind-try /etc/resolv.conf /etc/resolv.conf " + LINKS + " --chdir / --unshare-all --share-net --die-with-parent --dir /run/user/{uid} --setenv XDG_RUNTIME_DIR /run/user/{uid} --setenv PS1 'demo$ ' --file {p} /etc/passwd --file {g} /etc/group",
-     "id -un; touch /var/tmp/x; ls /tmp; test -d $XDG_RUNTIME_DIR; test $(readlink /proc/self/ns/net) = $(readlink /proc/1/ns/net); refused ls {d}; refused kill -0 $((1 << 20)); refused put /usr/x", r"\w+\nx\n",
-     fds={"p": b"root:x:0:0::/:/bin/sh\nme:x:64321:64321::/:/bin/sh\n", "g": b"root:x:0:\nme:x:64321:\n"})
+     "id -un; touch /var/tmp/x; ls /tmp; test -d $XDG_RUNTIME_DIR; test $(readlink /proc/self/ns/net) = $NET; refused ls {d}; refused kill -0 $((1 << 20)); refused put /usr/x", r"\w+\nx\n",
+     env={"NET": os.readlink("/proc/self/ns/net")}, fds={"p": b"root:x:0:0::/:/bin/sh\nme:x:64321:64321::/:/bin/sh\n", "g": b"root:x:0:\nme:x:64321:\n"})
 wild("an archive from a stranger, unpacked where it can do no harm",
      "--ro-bind /usr /usr " + LINKS + " --bind {d}/work /out --ro-bind-fd {f} /in --chdir /out --unshare-all --die-with-parent --new-session --tmpfs /tmp --dev /dev",
      "tar -cf /tmp/a.tar -C /in file sub; tar -xf /tmp/a.tar --no-same-owner; cat file; rm -r file sub; refused put /in/x; refused cat {d}/data/file; refused tar -xf /tmp/a.tar -C /usr; refused reach", r"secret\n",
