@@ -237,6 +237,9 @@ typedef enum sandbox_option {
     /**
      * 1: an init stays behind: it reaps orphans, forwards signals to the program, ends with the host, and all that is
      * left ends with the program. The child's pid and pidfd are the init's; the status is the program's.
+     * 2: what the program leaves running goes on, and with it the init, until none of its children is left; it forwards
+     * no signal. sandbox_child_wait tells of the program's end, before the init's. Only with this may DEATH_SIGNAL be
+     * 0: then it goes on without the host too.
      */
     SANDBOX_OPT_INIT = 18,
     /**
@@ -272,6 +275,10 @@ typedef enum sandbox_option {
      * CAP_SYS_RESOURCE in it.
      */
     SANDBOX_OPT_DISABLE_USERNS = 40,
+    /**
+     * 1: the inheritable set stays empty where capabilities are kept but none is ambient.
+     */
+    SANDBOX_OPT_NOT_INHERITABLE = 41,
     /**
      * 1: go on with fewer Landlock rights, ports or scopes than asked for, or with none, where the kernel lacks them:
      * the status says which (landlock_*_left_out).
@@ -628,7 +635,30 @@ typedef enum sandbox_proc {
      * Writable: what a process may set about itself it can.
      */
     SANDBOX_PROC_RW = 16,
+    /**
+     * With RW: of sys, sysrq-trigger, irq and bus what could be written to is read-only.
+     */
+    SANDBOX_PROC_COVERED = 32,
 } sandbox_proc;
+
+/**
+ * How sandbox_cmd_data puts its file there; bits to add up. Without any it does as sandbox_cmd_file.
+ */
+typedef enum sandbox_data {
+    /**
+     * Lain over the target by a mount, read-only, whether or not something is there.
+     */
+    SANDBOX_DATA_MOUNT = 1,
+    /**
+     * With MOUNT: writable.
+     */
+    SANDBOX_DATA_RW = 2,
+    /**
+     * Written into what is there, or made where nothing is, wherever that lies: on the host too, where that is bound
+     * with SANDBOX_MOUNT_RW.
+     */
+    SANDBOX_DATA_IN_PLACE = 4,
+} sandbox_data;
 
 /**
  * What a Landlock rule grants below a path: the kernel's values (LANDLOCK_ACCESS_FS_*).
@@ -1860,6 +1890,47 @@ int sandbox_cmd_landlock_scope(struct sandbox_cmd *cmd,
                                uint64_t scopes);
 
 /**
+ * The program starts in the first of these directories that it can enter, inside its root, and PWD in its environment
+ * says which. Takes the place of sandbox_cmd_cwd, as that of this.
+ *
+ * @param paths  Ended by NULL; at least one. Copied.
+ * @return 0; -EFAULT: NULL; -EINVAL: none; -ENAMETOOLONG. The spawn fails with the last one's errno, stage
+ *         SANDBOX_STAGE_CWD, where none can be entered.
+ */
+int sandbox_cmd_cwd_first(struct sandbox_cmd *cmd,
+                          const char *const *paths);
+
+/**
+ * The init of SANDBOX_OPT_INIT holds `fd` open as long as it lives; the program does not get it.
+ *
+ * @param fd  Borrowed: the command keeps a duplicate.
+ * @return 0; -EBADF; -EMFILE; -EFAULT: `cmd` is NULL. Without an init the spawn fails (-EINVAL).
+ */
+int sandbox_cmd_init_fd(struct sandbox_cmd *cmd, int fd);
+
+/**
+ * The init of SANDBOX_OPT_INIT holds a shared lock (fcntl F_SETLK, F_RDLCK) of all of a file as long as it lives.
+ *
+ * @param path  Inside the child's root, opened for reading once that is complete.
+ * @return 0; -EFAULT: a NULL; -ENAMETOOLONG. The spawn fails, stage SANDBOX_STAGE_INIT: -ENOENT and the like; -EAGAIN:
+ *         another has an exclusive lock; -EINVAL: there is no init.
+ */
+int sandbox_cmd_init_lock(struct sandbox_cmd *cmd,
+                          const char *path);
+
+/**
+ * Has `fn` map the ids of the child's user namespace, in the library's place: it is called in the thread that spawns,
+ * while the child stands still, its uid_map and gid_map not yet written. They must be, by whomever, when it returns.
+ *
+ * @param fn        NULL: none. To return less than 0 kills the child, as with sandbox_cmd_on_ready.
+ * @param userdata  Passed on as it is.
+ * @return 0; -EFAULT: `cmd` is NULL.
+ */
+int sandbox_cmd_on_maps(struct sandbox_cmd *cmd,
+                        sandbox_ready_fn fn,
+                        void *userdata);
+
+/**
  * Runs the command to its end: gives it `input`, collects its output without ever blocking it, holds the limits, ends
  * every descendant, and returns what came of it. All of it happens in the calling thread.
  *
@@ -2061,7 +2132,7 @@ int sandbox_cmd_join(struct sandbox_cmd *cmd,
  * Mounts, files and all else are put into the root in the order of the calls. Their targets are resolved in the root
  * alone, as it is at that point: a symlink leads wherever it says inside of it, never out. Missing directories on
  * the way are made (mode 0755) in memory and in what is bound with SANDBOX_MOUNT_RW; elsewhere that fails (EROFS).
- * A target is no "/", and holds no "..".
+ * No target holds "..". At "/" a bind, a tmpfs or an overlay becomes the root of what follows; nothing else goes there.
  *
  * @param directory  NULL: a new tmpfs. Else a directory of the host's with all that is mounted below it; "/": the
  *                   host's own tree. Copied; a relative one counts from the host's working directory at the spawn.
@@ -2082,7 +2153,7 @@ int sandbox_cmd_root(struct sandbox_cmd *cmd,
  *                A relative one counts from the host's working directory at that moment.
  * @param target  Where it is seen in the child's root; made where it is not there.
  * @param flags   SANDBOX_MOUNT_*.
- * @return 0; -EFAULT: a NULL; -EINVAL: an unknown flag, or a target of "/" or with ".."; -ENOENT: an empty path;
+ * @return 0; -EFAULT: a NULL; -EINVAL: an unknown flag, or a target with ".."; -ENOENT: an empty path;
  *         -ENAMETOOLONG; -E2BIG: more than 10,000 mounts.
  */
 int sandbox_cmd_bind(struct sandbox_cmd *cmd,
@@ -2183,11 +2254,13 @@ int sandbox_cmd_file(struct sandbox_cmd *cmd,
 int sandbox_cmd_dir(struct sandbox_cmd *cmd, const char *target, uint32_t mode);
 
 /**
- * A symbolic link at `target` that says `text`. Where something is there already the spawn fails with EEXIST.
+ * A symbolic link at `target` that says `text`. Where something else is there already the spawn fails with EEXIST.
  *
  * @return As sandbox_cmd_bind.
  */
-int sandbox_cmd_symlink(struct sandbox_cmd *cmd, const char *text, const char *target);
+int sandbox_cmd_symlink(struct sandbox_cmd *cmd,
+                        const char *text,
+                        const char *target);
 
 /**
  * Hides what is at `target`, wherever symlinks say that is: an empty directory or file, read-only, lies over it. Where
@@ -2568,6 +2641,59 @@ int sandbox_notify_parent(struct sandbox_notify *n,
                           uint64_t address,
                           char *name,
                           size_t size);
+
+/**
+ * A file with this content, where and as `flags` say. Parents that are missing are made first.
+ *
+ * @param data    `length` bytes, copied; NULL where there are none. At most 256 MiB.
+ * @param mode    0 to 07777; without flags 0 to 0777. A file that is written in place and was there keeps its own.
+ * @param flags   SANDBOX_DATA_MOUNT, with or without SANDBOX_DATA_RW; or SANDBOX_DATA_IN_PLACE; or 0: as
+ *                sandbox_cmd_file.
+ * @return As sandbox_cmd_bind; -EINVAL: another mode, other flags; -E2BIG.
+ */
+int sandbox_cmd_data(struct sandbox_cmd *cmd,
+                     const char *target,
+                     const void *data,
+                     size_t length,
+                     uint32_t mode,
+                     uint64_t flags);
+
+/**
+ * Mounts a new devpts: terminals of the child's own, none of the host's.
+ *
+ * @return As sandbox_cmd_bind.
+ */
+int sandbox_cmd_devpts(struct sandbox_cmd *cmd, const char *target);
+
+/**
+ * Mounts an overlay that nobody can write to: directories lain over one another.
+ *
+ * @param lowers  Directories of the host's, topmost first, ended by NULL; 2 to 499.
+ * @return As sandbox_cmd_overlay.
+ */
+int sandbox_cmd_overlay_ro(struct sandbox_cmd *cmd, const char *const *lowers, const char *target);
+
+/**
+ * Changes the mode of what is at `target` by then: on the host too, where that is bound with SANDBOX_MOUNT_RW.
+ *
+ * @param mode  0 to 07777.
+ * @return As sandbox_cmd_bind; -EINVAL: another mode. The spawn fails with -ENOENT where nothing is there.
+ */
+int sandbox_cmd_chmod(struct sandbox_cmd *cmd,
+                      const char *target,
+                      uint32_t mode);
+
+/**
+ * Makes the mount at `target` read-only, without set-user-ID and devices, from there on: that one alone, not those
+ * below it. It only takes away: a flag leaves the mount what it has of that.
+ *
+ * @param target  What is mounted there by then, "/" included.
+ * @param flags   SANDBOX_MOUNT_DEV, _SUID: devices, set-user-ID programs stay as they are; SANDBOX_MOUNT_EXEC_OFF.
+ * @return As sandbox_cmd_bind; -EINVAL: another flag. The spawn fails with -EINVAL where nothing is mounted there.
+ */
+int sandbox_cmd_remount(struct sandbox_cmd *cmd,
+                        const char *target,
+                        uint64_t flags);
 
 #ifdef __cplusplus
 }  // extern "C"

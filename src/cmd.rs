@@ -88,6 +88,8 @@ pub struct Cmd {
     pub env_clear: bool,
     pub env: Vec<(CString, Option<CString>)>,
     pub cwd: Option<CString>,
+    /// Instead: the first of these that can be entered.
+    pub cwds: Vec<CString>,
     pub exec_fd: Option<Arc<OwnedFd>>,
     pub stdio: [Stdio; 3],
     pub passed: Vec<(Arc<OwnedFd>, RawFd)>,
@@ -95,6 +97,11 @@ pub struct Cmd {
     pub cpus: Option<Vec<u64>>,
     pub options: Options,
     pub on_ready: Option<Hook<ReadyFn>>,
+    /// Maps the ids of the child's user namespace in the library's place.
+    pub on_maps: Option<Hook<ReadyFn>>,
+    /// What the init holds open, and locks, as long as it lives.
+    pub init_fds: Vec<Arc<OwnedFd>>,
+    pub init_locks: Vec<CString>,
     pub pre_exec: Option<Hook<PreExecFn>>,
     pub filters: Vec<FilterUse>,
     pub ptrace: Option<u64>,
@@ -133,7 +140,7 @@ const MOST_STRINGS: usize = 1 << 20;
 impl Clone for Cmd {
     fn clone(&self) -> Self {
         let Cmd {
-            program, args, arg0, env_clear, env, cwd, exec_fd, stdio, passed, rlimits, cpus, options, on_ready, pre_exec, filters, ptrace,
+            program, args, arg0, env_clear, env, cwd, cwds, init_fds, init_locks, on_maps, exec_fd, stdio, passed, rlimits, cpus, options, on_ready, pre_exec, filters, ptrace,
             namespaces, uid_maps, gid_maps, joined, hostname, time_offsets, identity, capabilities, mounts, landlock, preset, cgroup,
             stdio_given, confining, latched, plan,
         } = self;
@@ -144,6 +151,10 @@ impl Clone for Cmd {
         copy.env_clear = *env_clear;
         copy.env = env.clone();
         copy.cwd = cwd.clone();
+        copy.cwds = cwds.clone();
+        copy.init_fds = init_fds.clone();
+        copy.init_locks = init_locks.clone();
+        copy.on_maps = *on_maps;
         copy.exec_fd = exec_fd.clone();
         copy.stdio = stdio.clone();
         copy.passed = passed.clone();
@@ -183,6 +194,10 @@ impl Cmd {
             env_clear: false,
             env: Vec::new(),
             cwd: None,
+            cwds: Vec::new(),
+            init_fds: Vec::new(),
+            init_locks: Vec::new(),
+            on_maps: None,
             exec_fd: None,
             stdio: [Stdio::Inherit, Stdio::Inherit, Stdio::Inherit],
             passed: Vec::new(),
@@ -292,6 +307,31 @@ impl Cmd {
 
     pub fn cwd(&mut self, directory: &CStr) -> Result<()> {
         self.cwd = Some(path(directory, "working directory")?);
+        self.cwds.clear();
+        Ok(())
+    }
+
+    pub fn cwd_first(&mut self, directories: &[&CStr]) -> Result<()> {
+        if directories.is_empty() {
+            return Err(Error::setup(libc::EINVAL, "no working directory"));
+        }
+        self.cwds = directories.iter().map(|directory| path(directory, "working directory")).collect::<Result<_>>()?;
+        self.cwd = None;
+        Ok(())
+    }
+
+    pub fn init_fd(&mut self, fd: RawFd) -> Result<()> {
+        let index = self.init_fds.len();
+        let fd = duplicate(fd, Stage::SANDBOX_STAGE_INIT, index, &format!("fd {fd} for the init to hold"))?;
+        room(&mut self.init_fds, "fds for the init to hold")?;
+        self.init_fds.push(fd);
+        Ok(())
+    }
+
+    pub fn init_lock(&mut self, file: &CStr) -> Result<()> {
+        let file = path(file, "file to lock")?;
+        room(&mut self.init_locks, "files to lock")?;
+        self.init_locks.push(file);
         Ok(())
     }
 

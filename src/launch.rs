@@ -5,7 +5,7 @@ mod held;
 
 use crate::block::{Image, Place};
 use crate::cgroup::{Home, Leaf};
-use crate::cmd::Cmd;
+use crate::cmd::{Cmd, Hook, ReadyFn};
 use crate::confine::namespace::Ns;
 use crate::confine::{cgroup, filter, identity, landlock, mount, privilege, trace};
 use crate::diagnose::{Refused, diagnose};
@@ -27,7 +27,7 @@ use sandbox_child::meet;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::{AtomicI32, AtomicU32};
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Release};
 use std::time::{Duration, Instant};
 
@@ -43,18 +43,20 @@ pub fn spawn(cmd: &Cmd, plan: Arc<Plan>) -> Result<Child> {
 
 pub fn at_gate(cmd: &Cmd, gate: u32, pid: libc::pid_t, pidfd: RawFd) -> Result<()> {
     match (gate, cmd.on_ready, cmd.ptrace) {
-        (gate::READY, Some(hook), _) => {
-            let answer = (hook.function)(pid, pidfd, hook.userdata);
-            if answer < 0 {
-                let errno = answer.checked_neg().unwrap_or(libc::ECANCELED);
-                return Err(Error::new(Stage::SANDBOX_STAGE_CALLBACK, 0, errno, "the caller's on_ready refused"));
-            }
-            Ok(())
-        }
-        (gate::MAPS, ..) => idmap::write(cmd, pid),
+        (gate::READY, Some(hook), _) => ask(hook, pid, pidfd, "the caller's on_ready refused"),
+        (gate::MAPS, ..) => cmd.on_maps.map_or_else(|| idmap::write(cmd, pid), |hook| ask(hook, pid, pidfd, "the caller's on_maps refused")),
         (gate::TRACE, _, Some(options)) => seize(pid, options),
         _ => Ok(()),
     }
+}
+
+fn ask(hook: Hook<ReadyFn>, pid: libc::pid_t, pidfd: RawFd, refused: &str) -> Result<()> {
+    let answer = (hook.function)(pid, pidfd, hook.userdata);
+    if answer < 0 {
+        let errno = answer.checked_neg().unwrap_or(libc::ECANCELED);
+        return Err(Error::new(Stage::SANDBOX_STAGE_CALLBACK, 0, errno, refused));
+    }
+    Ok(())
 }
 
 /// PTRACE_SEIZE stops nothing: the first stop is the exec's.
@@ -137,7 +139,9 @@ fn flags(plan: &Plan, streams: &Streams, sends_listener: bool) -> u32 {
     let has = |is_on, flag| if is_on { flag } else { 0 };
     has(plan.copies_memory, flag::OWN_MEMORY)
         | has(streams.has_terminal, flag::TERMINAL)
-        | has(plan.has_init && !has_pid_namespace(plan), flag::SUBREAPER)
+        | has(plan.has_init && !plan.lingers && !has_pid_namespace(plan), flag::SUBREAPER)
+        | has(plan.lingers, flag::LINGERS)
+        | has(plan.outlives_host, flag::OUTLIVES_HOST)
         | has(sends_listener, flag::SEND_LISTENER)
 }
 
@@ -712,6 +716,13 @@ fn futex_wait(word: &AtomicU32, value: u32, timeout: Option<Duration>) {
     let time = time.as_ref().map_or(ptr::null(), |time| &raw const *time);
     // SAFETY: a word of ours and a time or NULL. Not a private futex: the kernel's wake at exec and death is not one.
     unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAIT, value, time) };
+}
+
+/// Until the word is no longer 0, or the time is over.
+pub fn sleep_on(word: &AtomicI32, time: Duration) {
+    let time = libc::timespec { tv_sec: 0, tv_nsec: time.subsec_nanos().into() };
+    // SAFETY: as in `futex_wait`.
+    unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAIT, 0, &raw const time) };
 }
 
 fn futex_wake(word: &AtomicU32) {

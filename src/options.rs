@@ -45,6 +45,9 @@ pub enum sandbox_option {
     SANDBOX_OPT_SECUREBITS = 17,
     /// 1: an init stays behind: it reaps orphans, forwards signals to the program, ends with the host, and all that is
     /// left ends with the program. The child's pid and pidfd are the init's; the status is the program's.
+    /// 2: what the program leaves running goes on, and with it the init, until none of its children is left; it forwards
+    /// no signal. sandbox_child_wait tells of the program's end, before the init's. Only with this may DEATH_SIGNAL be
+    /// 0: then it goes on without the host too.
     SANDBOX_OPT_INIT = 18,
     /// 1: the loopback interface of a network namespace of its own is brought up.
     SANDBOX_OPT_LOOPBACK = 19,
@@ -63,6 +66,8 @@ pub enum sandbox_option {
     /// 1: no user namespace can be made inside the child's own (its max_user_namespaces is 0), by whoever has no
     /// CAP_SYS_RESOURCE in it.
     SANDBOX_OPT_DISABLE_USERNS = 40,
+    /// 1: the inheritable set stays empty where capabilities are kept but none is ambient.
+    SANDBOX_OPT_NOT_INHERITABLE = 41,
     /// 1: go on with fewer Landlock rights, ports or scopes than asked for, or with none, where the kernel lacks them:
     /// the status says which (landlock_*_left_out).
     SANDBOX_OPT_ALLOW_LESS_LANDLOCK = 50,
@@ -132,7 +137,7 @@ const fn info(option: Opt, values: Values, default: Option<u64>) -> Info {
 }
 
 /// In the order of the numbers, which may leave gaps.
-pub const OPTIONS: [Info; 28] = {
+pub const OPTIONS: [Info; 29] = {
     use Values::*;
     use sandbox_option::*;
     [
@@ -153,7 +158,7 @@ pub const OPTIONS: [Info; 28] = {
         info(SANDBOX_OPT_SPECULATION, UpTo(3), Some(0)),
         info(SANDBOX_OPT_NEW_KEYRING, Switch, Some(0)),
         info(SANDBOX_OPT_SECUREBITS, UpTo(0xff), None),
-        info(SANDBOX_OPT_INIT, Switch, Some(0)),
+        info(SANDBOX_OPT_INIT, UpTo(2), Some(0)),
         info(SANDBOX_OPT_LOOPBACK, Switch, Some(0)),
         info(SANDBOX_OPT_RANDOM_FDS, Switch, Some(0)),
         info(SANDBOX_OPT_ALLOW_PRIVILEGED_HOST, Switch, Some(0)),
@@ -162,6 +167,7 @@ pub const OPTIONS: [Info; 28] = {
         info(SANDBOX_OPT_ALLOW_NO_SPECULATION, Switch, Some(0)),
         info(SANDBOX_OPT_ALLOW_NO_KEYRING, Switch, Some(0)),
         info(SANDBOX_OPT_DISABLE_USERNS, Switch, Some(0)),
+        info(SANDBOX_OPT_NOT_INHERITABLE, Switch, Some(0)),
         info(SANDBOX_OPT_ALLOW_LESS_LANDLOCK, Switch, Some(0)),
         info(SANDBOX_OPT_LANDLOCK_LOG, UpTo(7), Some(0)),
     ]

@@ -188,6 +188,9 @@ pub struct Plan {
     pub has_init: bool,
     /// The host is to write id maps.
     pub maps_ids: bool,
+    /// The init goes on after its program; and after the host.
+    pub lingers: bool,
+    pub outlives_host: bool,
     /// CLONE_NEW* of the clone.
     pub namespaces: u64,
     /// CLONE_NEW* of those that it joins.
@@ -278,6 +281,8 @@ impl Plan {
             enters,
             has_init,
             maps_ids: false,
+            lingers: init::lingers(cmd),
+            outlives_host: init::outlives_host(cmd),
             namespaces: namespace::clone_flags(cmd),
             joins: cmd.joined.kinds(),
             stack_size: if copies_memory { 1 << 20 } else { USUAL_STACK },

@@ -161,7 +161,7 @@ impl Probe {
     fn overlay(&self) -> i32 {
         let mut errno = 0;
         for lower in [c"/usr", c"/etc", c"/bin"] {
-            errno = self.mount(Kind::Overlay { lowers: vec![lower.to_owned()], upper: None });
+            errno = self.mount(Kind::Overlay { lowers: vec![lower.to_owned()], upper: None, is_read_only: false });
             if errno == 0 {
                 break;
             }

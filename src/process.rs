@@ -5,7 +5,7 @@ use crate::confine::landlock;
 use crate::confine::namespace::Ns;
 use crate::error::{Error, Stage};
 use crate::fd;
-use crate::launch::{Launch, see_through};
+use crate::launch::{self, Launch, see_through};
 use crate::streams::Streams;
 use nix::errno::Errno;
 use sandbox_child::init;
@@ -222,6 +222,19 @@ impl Child {
         (code != 0).then(|| (code, block.final_status.load(Relaxed)))
     }
 
+    fn lingers(&self) -> bool {
+        self.launch.as_ref().is_some_and(|launch| launch.plan().lingers)
+    }
+
+    /// Waits for an init's report of its program, for a slice of time; false where the init has ended.
+    fn await_report(&self, left: Option<Duration>) -> bool {
+        const SLICE: Duration = Duration::from_millis(100);
+        let Some(launch) = &self.launch else { return false };
+        let slice = left.map_or(SLICE, |left| left.min(SLICE));
+        launch::sleep_on(&launch.inits_block().final_code, slice);
+        self.report().is_some() || !self.has_ended()
+    }
+
     pub fn pid(&self) -> libc::pid_t {
         self.pid
     }
@@ -263,6 +276,15 @@ impl Child {
                 return end;
             }
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            if self.lingers() && self.await_report(left) {
+                if let Some(end) = self.report().map(|(code, status)| Ok(self.status(code, status, None))) {
+                    return *lock(&self.end).get_or_insert(end);
+                }
+                if left.is_some_and(|left| left.is_zero()) {
+                    return Err(Errno::ETIMEDOUT);
+                }
+                continue;
+            }
             // Rounded up: a wait must not end before its time.
             let slice = left.map_or(-1, |left| i32::try_from(left.as_nanos().div_ceil(1_000_000)).unwrap_or(i32::MAX));
             match fd::wait_readable(self.pidfd.as_raw_fd(), slice) {
@@ -403,7 +425,7 @@ impl Child {
         if !(0..=64).contains(&signal) {
             return Err(Errno::EINVAL);
         }
-        if lock(&self.end).is_some() || fd::has_ended(self.pidfd.as_raw_fd()) {
+        if (lock(&self.end).is_some() && !self.lingers()) || fd::has_ended(self.pidfd.as_raw_fd()) {
             return Err(Errno::ESRCH);
         }
         if signal != 0 {
@@ -516,6 +538,12 @@ impl Drop for Child {
             if let Some(leaf) = self.leaf.take() {
                 leaf.leave();
             }
+        } else if self.lingers() && lock(&self.end).is_some() {
+            // The program's end is told; its init may still be there.
+            let _ = self.send(libc::SIGKILL);
+            see_through(self.pid, self.pidfd.as_raw_fd());
+            *lock(&self.end) = None;
+            let _ = self.reap();
         } else if lock(&self.end).is_none() {
             self.end();
             if self.is_traced {

@@ -16,7 +16,9 @@ use sandbox_spawn::capi::run::*;
 use sandbox_spawn::capi::identity::*;
 use sandbox_spawn::capi::mount::*;
 use sandbox_spawn::capi::pool::*;
+use sandbox_spawn::capi::init::*;
 use sandbox_spawn::capi::supervisor::*;
+use sandbox_spawn::capi::tree::*;
 use sandbox_spawn::capi::{sandbox_arg, sandbox_syscall};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::collections::BTreeSet;
@@ -391,8 +393,10 @@ fn mounts(t: &mut Table) {
     ] {
         t.row(function, "no command", EFAULT, &|| set(null_mut(), c"/a".as_ptr()).into());
         t.setter(function, "NULL", null_code, &|cmd| set(cmd, null()));
-        t.setter(function, "a slash", slash, &|cmd| set(cmd, c"/".as_ptr()));
-        t.setter(function, "slashes and dots", slash, &|cmd| set(cmd, c"//./".as_ptr()));
+        let may_be_root = ["sandbox_cmd_bind", "sandbox_cmd_bind_fd", "sandbox_cmd_tmpfs", "sandbox_cmd_overlay"].contains(&function);
+        let root = if may_be_root && slash == EINVAL { 0 } else { slash };
+        t.setter(function, "a slash", root, &|cmd| set(cmd, c"/".as_ptr()));
+        t.setter(function, "slashes and dots", root, &|cmd| set(cmd, c"//./".as_ptr()));
         t.setter(function, "out of it", slash, &|cmd| set(cmd, c"/a/../b".as_ptr()));
         t.setter(function, "three dots", 0, &|cmd| set(cmd, c".../..a/b..".as_ptr()));
         for (case, text) in strings() {
@@ -412,7 +416,7 @@ fn mounts(t: &mut Table) {
         name!(t, setter, sandbox_cmd_proc, &format!("flags {flags:#x}"), EINVAL, |cmd| sandbox_cmd_proc(cmd, at, flags));
     }
     name!(t, setter, sandbox_cmd_root, "optional", EINVAL, |cmd| sandbox_cmd_root(cmd, at, 4));
-    for flags in [3, 5, 6, 7, 32] {
+    for flags in [3, 5, 6, 7, 64] {
         name!(t, setter, sandbox_cmd_proc, "two ways to hide", EINVAL, |cmd| sandbox_cmd_proc(cmd, at, flags));
     }
     for mode in [0o2000, 0o10000, u32::MAX] {
@@ -423,6 +427,27 @@ fn mounts(t: &mut Table) {
     name!(t, setter, sandbox_cmd_file, "a sticky file", EINVAL, |cmd| sandbox_cmd_file(cmd, at, null(), 0, 0o1000));
     name!(t, setter, sandbox_cmd_file, "NULL with a length", EFAULT, |cmd| sandbox_cmd_file(cmd, at, null(), 1, 0));
     name!(t, setter, sandbox_cmd_file, "an endless one", E2BIG, |cmd| sandbox_cmd_file(cmd, at, c"".as_ptr().cast(), usize::MAX, 0));
+    name!(t, row, sandbox_cmd_data, "no command", EFAULT, || sandbox_cmd_data(null_mut(), at, null(), 0, 0, 0).into());
+    for flags in [2, 5, 6, 7, 8, u64::MAX] {
+        name!(t, setter, sandbox_cmd_data, "flags", EINVAL, |cmd| sandbox_cmd_data(cmd, at, null(), 0, 0, flags));
+    }
+    name!(t, setter, sandbox_cmd_data, "a mode", EINVAL, |cmd| sandbox_cmd_data(cmd, at, null(), 0, 0o10000, 1));
+    name!(t, setter, sandbox_cmd_data, "one mounted", 0, |cmd| sandbox_cmd_data(cmd, at, null(), 0, 0o4755, 3));
+    name!(t, row, sandbox_cmd_devpts, "no command", EFAULT, || sandbox_cmd_devpts(null_mut(), at).into());
+    name!(t, setter, sandbox_cmd_devpts, "NULL", EFAULT, |cmd| sandbox_cmd_devpts(cmd, null()));
+    name!(t, setter, sandbox_cmd_devpts, "the root", EINVAL, |cmd| sandbox_cmd_devpts(cmd, c"/".as_ptr()));
+    name!(t, row, sandbox_cmd_chmod, "no command", EFAULT, || sandbox_cmd_chmod(null_mut(), at, 0).into());
+    name!(t, setter, sandbox_cmd_chmod, "a mode", EINVAL, |cmd| sandbox_cmd_chmod(cmd, at, 0o10000));
+    name!(t, setter, sandbox_cmd_chmod, "the root", 0, |cmd| sandbox_cmd_chmod(cmd, c"/".as_ptr(), 0));
+    name!(t, row, sandbox_cmd_remount, "no command", EFAULT, || sandbox_cmd_remount(null_mut(), at, 0).into());
+    for flags in [1, 4, 32, 64, 256] {
+        name!(t, setter, sandbox_cmd_remount, "flags", EINVAL, |cmd| sandbox_cmd_remount(cmd, at, flags));
+    }
+    name!(t, setter, sandbox_cmd_remount, "the root", 0, |cmd| sandbox_cmd_remount(cmd, c"/".as_ptr(), 2 | 8 | 16));
+    name!(t, row, sandbox_cmd_overlay_ro, "no command", EFAULT, || sandbox_cmd_overlay_ro(null_mut(), [at, at, null()].as_ptr(), at).into());
+    name!(t, setter, sandbox_cmd_overlay_ro, "NULL for lowers", EFAULT, |cmd| sandbox_cmd_overlay_ro(cmd, null(), at));
+    name!(t, setter, sandbox_cmd_overlay_ro, "one lower", EINVAL, |cmd| sandbox_cmd_overlay_ro(cmd, [at, null()].as_ptr(), at));
+    name!(t, setter, sandbox_cmd_overlay_ro, "two", 0, |cmd| sandbox_cmd_overlay_ro(cmd, [at, at, null()].as_ptr(), at));
     name!(t, setter, sandbox_cmd_overlay, "no lowers", EINVAL, |cmd| sandbox_cmd_overlay(cmd, [null()].as_ptr(), null(), null(), at));
     name!(t, setter, sandbox_cmd_overlay, "NULL for lowers", EFAULT, |cmd| sandbox_cmd_overlay(cmd, null(), null(), null(), at));
     let many: Vec<*const c_char> = std::iter::repeat_n(at, 5000).chain([null()]).collect();
@@ -465,6 +490,18 @@ fn fds(t: &mut Table) {
     name!(t, setter, sandbox_cmd_pass_fd, "a target twice", EINVAL, |cmd| sandbox_cmd_pass_fd(cmd, 0, 9) + sandbox_cmd_pass_fd(cmd, 1, 9));
     name!(t, setter, sandbox_cmd_pass_fd, "a target of stdio's", EINVAL, |cmd| sandbox_cmd_stdio(cmd, 1, 2, -1) + sandbox_cmd_pass_fd(cmd, 0, 1));
     name!(t, setter, sandbox_cmd_stdio, "a passed target", EINVAL, |cmd| sandbox_cmd_pass_fd(cmd, 0, 1) + sandbox_cmd_stdio(cmd, 1, 2, -1));
+    name!(t, row, sandbox_cmd_on_maps, "no command", EFAULT, || sandbox_cmd_on_maps(null_mut(), Some(ready), null_mut()).into());
+    name!(t, setter, sandbox_cmd_on_maps, "a function", 0, |cmd| sandbox_cmd_on_maps(cmd, Some(ready), null_mut()));
+    name!(t, row, sandbox_cmd_init_fd, "no command", EFAULT, || sandbox_cmd_init_fd(null_mut(), 0).into());
+    name!(t, setter, sandbox_cmd_init_fd, "no fd", EBADF, |cmd| sandbox_cmd_init_fd(cmd, -1));
+    name!(t, setter, sandbox_cmd_init_fd, "an fd", 0, |cmd| sandbox_cmd_init_fd(cmd, 0));
+    name!(t, row, sandbox_cmd_init_lock, "no command", EFAULT, || sandbox_cmd_init_lock(null_mut(), c"/".as_ptr()).into());
+    name!(t, setter, sandbox_cmd_init_lock, "NULL", EFAULT, |cmd| sandbox_cmd_init_lock(cmd, null()));
+    name!(t, setter, sandbox_cmd_init_lock, "a file", 0, |cmd| sandbox_cmd_init_lock(cmd, c"/x".as_ptr()));
+    name!(t, row, sandbox_cmd_cwd_first, "no command", EFAULT, || sandbox_cmd_cwd_first(null_mut(), [c"/".as_ptr(), null()].as_ptr()).into());
+    name!(t, setter, sandbox_cmd_cwd_first, "NULL", EFAULT, |cmd| sandbox_cmd_cwd_first(cmd, null()));
+    name!(t, setter, sandbox_cmd_cwd_first, "none", EINVAL, |cmd| sandbox_cmd_cwd_first(cmd, [null()].as_ptr()));
+    name!(t, setter, sandbox_cmd_cwd_first, "one", 0, |cmd| sandbox_cmd_cwd_first(cmd, [c"/".as_ptr(), null()].as_ptr()));
     name!(t, row, sandbox_cmd_on_ready, "no command", EFAULT, || sandbox_cmd_on_ready(null_mut(), Some(ready), null_mut()).into());
     name!(t, setter, sandbox_cmd_on_ready, "NULL", 0, |cmd| sandbox_cmd_on_ready(cmd, None, 1 as *mut _));
     name!(t, setter, sandbox_cmd_on_ready, "a function", 0, |cmd| sandbox_cmd_on_ready(cmd, Some(ready), null_mut()));

@@ -91,13 +91,13 @@ fn is_bounded(keep: u64) -> Done {
 }
 
 /// Effective, permitted and inheritable become `keep` (all bits: what is permitted now). Of `longer` what is held
-/// stays effective and permitted, but not inheritable, so that exec takes it. The kernel lowers the ambient set along.
-pub fn keep(keep: u64, longer: u64) -> Done {
+/// stays effective and permitted, but not inheritable, so that exec takes it. `is_bare`: nothing is inheritable. The kernel lowers the ambient set along.
+pub fn keep(keep: u64, longer: u64, is_bare: bool) -> Done {
     let now = Sets::get()?;
     let keep = if keep == u64::MAX { now.permitted } else { keep };
     let permitted = keep | (now.permitted & longer);
     let sets = |inheritable| Sets { effective: permitted, permitted, inheritable };
-    match sets(keep).set() {
+    match sets(if is_bare { 0 } else { keep }).set() {
         // More than the bounding set has, which another has lowered.
         Err(sys::EPERM) if keep & !now.inheritable != 0 => sets(now.inheritable & keep).set(),
         result => result,

@@ -30,8 +30,9 @@ pub fn replace(block: &Block) -> Result<isize, i32> {
 }
 
 /// Returns in the program's process; the init itself never does.
-/// `children`: the open list of this process's children, where it has no pid namespace to end them all.
-pub fn split(block: &Block, children: i32) -> Result<isize, i32> {
+/// `children`: the open list of this process's children, where it has no pid namespace to end them all. `held`: where
+/// the list of slots to hold open lies, or 0.
+pub fn split(block: &Block, children: i32, held: u64) -> Result<isize, i32> {
     if block.flags & flag::SUBREAPER != 0 && sys::prctl(sys::PR_SET_CHILD_SUBREAPER, 1, 0) < 0 {
         return Err(sys::EINVAL);
     }
@@ -75,14 +76,15 @@ pub fn split(block: &Block, children: i32) -> Result<isize, i32> {
         sys::waitid(P_PID, pid as i32, &mut { SigInfo::EMPTY }, sys::WEXITED | sys::WALL);
         run::fail(block, position, errno);
     }
-    stay(block, pid as i32, [pidfd, signals as i32, children])
+    stay(block, pid as i32, [pidfd, signals as i32, children], held)
 }
 
-fn stay(block: &Block, program: i32, [pidfd, signals, children]: [i32; 3]) -> ! {
+fn stay(block: &Block, program: i32, [pidfd, signals, children]: [i32; 3], held: u64) -> ! {
     sys::prctl(sys::PR_SET_NAME, c"sandbox-init".as_ptr() as usize, 0);
     // The init holds nothing of the program's open.
     let host = block.slot(u64::from(block.host_pidfd_slot));
-    close_all_but([host, pidfd, signals, children]);
+    close_all_but_held(block, [host, pidfd, signals, children], held);
+    let host = if block.flags & flag::OUTLIVES_HOST != 0 { -1 } else { host };
     loop {
         let mut fds = [PollFd { fd: signals, events: sys::POLLIN, revents: 0 }, PollFd { fd: host, events: sys::POLLIN, revents: 0 }];
         sys::poll(&mut fds, None);
@@ -97,6 +99,30 @@ fn stay(block: &Block, program: i32, [pidfd, signals, children]: [i32; 3]) -> ! 
             take_signal(block, program, [pidfd, signals, children]);
         }
     }
+}
+
+/// The same with what the slots at `held` are open on.
+fn close_all_but_held(block: &Block, own: [i32; 4], held: u64) {
+    if held == 0 {
+        return close_all_but(own);
+    }
+    let list = block.address(held) as *const u32;
+    let mut next = 0;
+    loop {
+        let mut least = i32::MAX;
+        let mut consider = |fd: i32| least = if fd >= next && fd < least { fd } else { least };
+        own.iter().for_each(|fd| consider(*fd));
+        // SAFETY: the host laid a number there, and that many slots behind it.
+        unsafe { (0..*list).for_each(|position| consider(block.slot((*list.add(1 + position as usize)).into()))) };
+        if least == i32::MAX {
+            break;
+        }
+        if least > next {
+            sys::close_range(next as usize, least as usize - 1, 0);
+        }
+        next = least + 1;
+    }
+    sys::close_range(next as usize, u32::MAX as usize, 0);
 }
 
 /// Lowest first, as close_range wants them. Sorted by hand: the library's sort holds a path to a panic.
@@ -136,6 +162,10 @@ fn take_signal(block: &Block, program: i32, [pidfd, signals, children]: [i32; 3]
         sys::call(nr::PIDFD_SEND_SIGNAL, [pidfd as usize, sys::SIGKILL as usize, 0, 0, 0, 0]);
         return;
     }
+    let lingers = block.flags & flag::LINGERS != 0;
+    if signal != sys::SIGCHLD && lingers {
+        return;
+    }
     if signal != sys::SIGCHLD {
         sys::call(nr::PIDFD_SEND_SIGNAL, [pidfd as usize, signal as usize, 0, 0, 0, 0]);
         return;
@@ -143,18 +173,26 @@ fn take_signal(block: &Block, program: i32, [pidfd, signals, children]: [i32; 3]
     // Signals of one kind merge: take every one that has ended.
     loop {
         let mut ended = SigInfo::EMPTY;
-        if sys::waitid(sys::P_ALL, 0, &mut ended, sys::WEXITED | sys::WNOHANG | sys::WALL) < 0 || ended.pid == 0 {
+        let waited = sys::waitid(sys::P_ALL, 0, &mut ended, sys::WEXITED | sys::WNOHANG | sys::WALL);
+        if lingers && waited < 0 {
+            sys::exit_group(block.final_status.load(Relaxed) & 0xff); // none is left
+        }
+        if waited < 0 || ended.pid == 0 {
             return;
         }
         if ended.pid == program {
-            finish(block, &ended, children);
+            report(block, &ended);
+            if !lingers {
+                finish(block, &ended, children);
+            }
         }
     }
 }
 
 const CLD_EXITED: i32 = 1;
 
-fn finish(block: &Block, ended: &SigInfo, children: i32) -> ! {
+/// The host sleeps on the word that says it, where the init's own end would not.
+fn report(block: &Block, ended: &SigInfo) {
     if block.state.load(Acquire) == state::RUNNING {
         block.final_status.store(ended.status, Relaxed);
         block.final_code.store(ended.code, Release);
@@ -162,6 +200,10 @@ fn finish(block: &Block, ended: &SigInfo, children: i32) -> ! {
     if block.phase.load(Acquire) & meet::LEFT == 0 {
         meet::leave(block);
     }
+    sys::call(nr::FUTEX, [block.final_code.as_ptr() as usize, 1, i32::MAX as usize, 0, 0, 0]); // FUTEX_WAKE
+}
+
+fn finish(block: &Block, ended: &SigInfo, children: i32) -> ! {
     end_the_rest(block, children);
     sys::exit_group(if ended.code == CLD_EXITED { ended.status & 0xff } else { 128 + ended.status })
 }

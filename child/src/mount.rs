@@ -4,7 +4,7 @@
 //! symlink of a hostile tree leads out (CVE-2021-30465). All of it happens in a mount namespace of the child's own.
 
 use crate::arch::nr;
-use crate::plan::{Block, NONE, Op, Tree, kind};
+use crate::plan::{Block, NONE, Op, Tree, data, kind};
 use crate::run::{Done, done};
 use crate::sys;
 use core::mem::MaybeUninit;
@@ -16,6 +16,7 @@ const OPEN_TREE_CLONE: usize = 1;
 const O_CLOEXEC: usize = 0o2_000_000;
 const O_PATH: usize = 0o10_000_000;
 const O_CREAT_EXCL: usize = 0o300;
+const O_CREAT_TRUNC: usize = 0o1100;
 const O_WRONLY: usize = 1;
 #[cfg(target_arch = "x86_64")]
 const O_DIRECTORY: usize = 0o200_000;
@@ -212,7 +213,7 @@ fn place_for(root: i32, path: usize, is_directory: impl FnOnce() -> Result<bool,
     let made = if is_directory {
         mkdirat(parent.fd, parent.name, 0o755)
     } else {
-        openat(parent.fd, parent.name, O_CREAT_EXCL | O_NOFOLLOW | O_WRONLY, 0o644).map(|fd| closed(fd as i32, 0))
+        openat(parent.fd, parent.name, O_CREAT_EXCL | O_NOFOLLOW | O_WRONLY, 0o444).map(|fd| closed(fd as i32, 0))
     };
     parent.close();
     match made {
@@ -350,7 +351,7 @@ fn is_memory(tree: *const Tree, fd: i32) -> Result<bool, i32> {
 }
 
 pub fn attach(block: &Block, op: &Op) -> Done {
-    let [_, from, target, keeps, ..] = op.args;
+    let [_, from, target, keeps, is_root, _] = op.args;
     let mount = cell(block, from);
     if mount < 0 {
         return Ok(0); // an absent source that may be
@@ -358,6 +359,13 @@ pub fn attach(block: &Block, op: &Op) -> Done {
     if target == 0 {
         // Mounts of one place lie on one another: this lands on top of them.
         move_to(mount, AT_FDCWD, c"/".as_ptr() as usize)?;
+        // SAFETY: as in `root_of`.
+        let tree = unsafe { &mut *tree(block, op) };
+        tree.over += 1;
+        if is_root != 0 {
+            sys::close(tree.root);
+            tree.root = mount;
+        }
     } else {
         let place = place_for(root_of(block, op), block.address(target), || Ok(stat(mount)?.is_directory()))?;
         closed(place, move_onto(mount, place))?;
@@ -370,9 +378,13 @@ pub fn attach(block: &Block, op: &Op) -> Done {
 
 pub fn make(block: &Block, op: &Op) -> Done {
     let [_, what, target, data, length, rest] = op.args;
-    let (root, path, mode) = (root_of(block, op), block.address(target), rest as u32 as usize);
+    let (root, path, mode) = (root_of(block, op), block.address(target), rest as usize & 0o7777);
     if what == 0 {
         return file(block, op, block.address(data), length as usize, mode, block.address(rest >> 32));
+    }
+    if what == 3 {
+        let place = open_in(root, path, 0, IN_ROOT_NO_MAGICLINKS)?;
+        return closed(place, change_mode(root, path, place, mode));
     }
     if what == 1 && let Ok(there) = resolve(root, path, O_DIRECTORY) {
         return closed(there, Ok(0)); // as it is
@@ -380,29 +392,95 @@ pub fn make(block: &Block, op: &Op) -> Done {
     let parent = Parent::of(root, path)?;
     let made = match what {
         1 => mkdirat(parent.fd, parent.name, mode),
-        _ => done(sys::call(nr::SYMLINKAT, [block.address(data), parent.fd as usize, parent.name, 0, 0, 0])),
+        _ => match done(sys::call(nr::SYMLINKAT, [block.address(data), parent.fd as usize, parent.name, 0, 0, 0])) {
+            Err(sys::EEXIST) if says(parent.fd, parent.name, block.address(data)) => Ok(0),
+            made => made,
+        },
     };
     parent.close();
     made
 }
 
+/// Whether the symlink `name` says `text` already.
+fn says(directory: i32, name: usize, text: usize) -> bool {
+    let mut path = MaybeUninit::<[u8; 4096]>::uninit();
+    let length = sys::call(nr::READLINKAT, [directory as usize, name, path.as_mut_ptr() as usize, 4096, 0, 0]);
+    if length != after(text) as isize - text as isize - 1 {
+        return false;
+    }
+    // SAFETY: the kernel wrote `length` bytes, and the text has as many before its NUL.
+    let (there, wanted) = unsafe {
+        (core::slice::from_raw_parts(path.as_ptr().cast::<u8>(), length as usize), core::slice::from_raw_parts(text as *const u8, length as usize))
+    };
+    there.iter().zip(wanted).all(|(a, b)| a == b)
+}
+
+/// By fd: fchmodat2 from Linux 6.6; before it, a directory by its ".", anything else opened for reading.
+fn change_mode(root: i32, path: usize, place: i32, mode: usize) -> Done {
+    const O_NONBLOCK: usize = 0o4000;
+    match done(sys::call(nr::FCHMODAT2, [place as usize, empty(), mode, sys::AT_EMPTY_PATH, 0, 0])) {
+        Err(sys::ENOSYS) => {}
+        changed => return changed,
+    }
+    let how = [(O_NONBLOCK | O_CLOEXEC) as u64, 0, IN_ROOT_NO_MAGICLINKS];
+    if stat(place)?.is_directory() {
+        return done(sys::call(nr::FCHMODAT, [place as usize, c".".as_ptr() as usize, mode, 0, 0, 0]));
+    }
+    let fd = done(sys::call(nr::OPENAT2, [root as usize, path, how.as_ptr() as usize, 24, 0, 0]))? as i32;
+    closed(fd, done(sys::call(nr::FCHMOD, [fd as usize, mode, 0, 0, 0, 0])))
+}
+
+pub fn remount(block: &Block, op: &Op) -> Done {
+    const W_OK: usize = 2;
+    const AT_EACCESS: usize = 0x200;
+    let [_, target, set, what, ..] = op.args;
+    let place = match open_in(root_of(block, op), block.address(target), 0, IN_ROOT_NO_MAGICLINKS) {
+        Err(sys::ENOENT) if what != 0 => return Ok(0),
+        place => place?,
+    };
+    if what == 0 {
+        return closed(place, set_attributes(place, set, 0, 0));
+    }
+    if sys::call(nr::FACCESSAT2, [place as usize, empty(), W_OK, AT_EACCESS | sys::AT_EMPTY_PATH, 0, 0]) < 0 {
+        return closed(place, Ok(0));
+    }
+    let mount = open_tree(place as usize, empty(), OPEN_TREE_CLONE | O_CLOEXEC | AT_RECURSIVE | sys::AT_EMPTY_PATH)? as i32;
+    set_attributes(mount, set, 0, AT_RECURSIVE)?;
+    let moved = closed(mount, move_onto(mount, place));
+    closed(place, moved)
+}
+
 /// Written where memory of the child's own is; over what is there already, and on the host's trees, it is mounted.
-fn file(block: &Block, op: &Op, data: usize, length: usize, mode: usize, name: usize) -> Done {
+fn file(block: &Block, op: &Op, content: usize, length: usize, mode: usize, name: usize) -> Done {
     let root = root_of(block, op);
     let path = block.address(op.args[2]);
+    let flags = op.args[5] >> 16 & 0xff;
+    if flags & data::MOUNT != 0 {
+        let scratch = scratch_of(block, op);
+        write_new(scratch, name, content, length, mode)?;
+        let place = place_for(root, path, || Ok(false))?;
+        let writable = if flags & data::RW != 0 { 1 } else { 0 };
+        return closed(place, cover(scratch, name, place, NOTHING & !8 & !writable));
+    }
+    if flags & data::IN_PLACE != 0 {
+        Parent::of(root, path)?.close();
+        let how = [(O_WRONLY | O_CREAT_TRUNC | O_CLOEXEC) as u64, mode as u64, IN_ROOT_NO_MAGICLINKS];
+        let fd = done(sys::call(nr::OPENAT2, [root as usize, path, how.as_ptr() as usize, 24, 0, 0]))? as i32;
+        return closed(fd, write_all(fd, content, length));
+    }
     match resolve(root, path, 0) {
         Err(sys::ENOENT) => {}
         place => {
             let place = place?;
             let scratch = scratch_of(block, op);
-            write_new(scratch, name, data, length, mode)?;
+            write_new(scratch, name, content, length, mode)?;
             let covered = cover(scratch, name, place, NOTHING & !8);
             return closed(place, covered);
         }
     }
     let parent = Parent::of(root, path)?;
     let written = match is_memory(tree(block, op), parent.fd) {
-        Ok(true) => write_new(parent.fd, parent.name, data, length, mode),
+        Ok(true) => write_new(parent.fd, parent.name, content, length, mode),
         // Not on the host's disk.
         Ok(false) => Err(sys::EROFS),
         Err(errno) => Err(errno),
@@ -413,6 +491,10 @@ fn file(block: &Block, op: &Op, data: usize, length: usize, mode: usize, name: u
 
 fn write_new(directory: i32, name: usize, data: usize, length: usize, mode: usize) -> Done {
     let fd = openat(directory, name, O_CREAT_EXCL | O_NOFOLLOW | O_WRONLY, mode)? as i32;
+    closed(fd, write_all(fd, data, length))
+}
+
+fn write_all(fd: i32, data: usize, length: usize) -> Done {
     let mut written = 0;
     while written < length {
         match done(sys::call(nr::WRITE, [fd as usize, data + written, length - written, 0, 0, 0])) {
@@ -421,7 +503,7 @@ fn write_new(directory: i32, name: usize, data: usize, length: usize, mode: usiz
             Err(errno) => return Err(errno),
         }
     }
-    closed(fd, Ok(0))
+    Ok(0)
 }
 
 /// What the scratch holds as `name` onto `place`.
@@ -502,12 +584,14 @@ pub fn pivot(block: &Block, op: &Op) -> Done {
     done(sys::call(nr::FCHDIR, [root as usize, 0, 0, 0, 0, 0]))?;
     done(sys::call(nr::PIVOT_ROOT, [here, here, 0, 0, 0, 0]))?;
     let unmount = || done(sys::call(nr::UMOUNT2, [here, MNT_DETACH, 0, 0, 0, 0]));
-    // Over the old root there may be the scratch: each call takes off what is on top.
     if scratch_of(block, op) >= 0 {
         sys::close(scratch_of(block, op));
+    }
+    // Over the old root lies what else was laid there: each call takes off what is on top.
+    // SAFETY: as in `root_of`.
+    for _ in 0..unsafe { (*tree(block, op)).over } {
         unmount()?;
     }
-    unmount()?;
     sys::close(root);
     // SAFETY: as in `root_of`.
     sys::call(nr::UMASK, [unsafe { (*tree(block, op)).umask } as usize, 0, 0, 0, 0, 0]);

@@ -30,7 +30,8 @@ pub enum Code {
     Callback = 10,
     /// Stay behind as the init of what follows: the rest of the plan runs in a new process. The list of this process's
     /// children is open in slot `args[1]`, where the kernel has one to be trusted. Where `args[0]` is 1, that process
-    /// is the host's child itself, and nothing stays behind.
+    /// is the host's child itself, and nothing stays behind. At offset `args[2]`, if there is one, are the slots that
+    /// the init holds open, behind their number.
     Init = 11,
     /// execve of each of the block's paths, or of slot `args[0]`.
     Exec = 12,
@@ -44,6 +45,9 @@ pub enum Code {
     Forget = 16,
     /// Hold the listener in slot `args[0]` for the host to take; with SEND_LISTENER, send it through the socket.
     Handoff = 17,
+    /// Into the first that can be entered of `args[1]` directories: each stands behind "PWD=", from offset `args[0]`;
+    /// the environment then says it.
+    ChangeDirectory = 18,
     /// What is mounted on the host stays there, and nothing mounted from here on gets there. Where `args[0]` is a
     /// `Tree`, the umask stands aside until the pivot.
     MountBegin = 38,
@@ -55,10 +59,11 @@ pub enum Code {
     /// `args[4]` 1: memory of the child's alone. `args[0]` is the `Tree`.
     MountNew = 31,
     /// The mount in cell `args[1]` onto the target at `args[2]`, which is made where it is not there; 0: over the
-    /// host's root. `args[3]` 1: the cell keeps it.
+    /// host's root. `args[3]` 1: the cell keeps it. `args[4]` 1: it is the root from now on.
     MountAttach = 32,
     /// The file (0), directory (1) or symlink (2) `args[1]` at target `args[2]`: of the `args[4]` bytes at `args[3]`,
-    /// with the mode in the lower half of `args[5]`; a file's name on the scratch is at the offset in the upper.
+    /// with the mode in the lowest quarter of `args[5]`; a file's `data` is in the next, its name on the scratch at the
+    /// offset in the upper half. 3: what is there gets the mode.
     MountMake = 33,
     /// Something empty onto the target at `args[1]`; where nothing is there bit `args[2]` of `left_out` says so.
     MountMask = 34,
@@ -70,11 +75,15 @@ pub enum Code {
     MountSeal = 36,
     /// Into the new root; the old one goes.
     MountPivot = 37,
+    /// The attributes `args[2]` are added to the mount at the target at `args[1]`; where `args[3]` is 1, to what is
+    /// there, by a mount of its own, unless nothing is there or it can't be written to.
+    MountRemount = 39,
     /// Rights `args[1]` of the Landlock ruleset in slot `args[2]` for what the path at offset `args[0]` leads to.
     LandlockPath = 45,
     /// Drop from the bounding set all but `args[0]`; with `args[1]` it may stay where the privilege is lacking.
     Bound = 40,
     /// The effective, permitted and inheritable sets become `args[0]`; of `args[1]` what is held stays until exec.
+    /// `args[2]` 1: the inheritable one is empty.
     KeepCapabilities = 41,
     /// The ambient set becomes `args[0]`; where `args[1]` is 1, all that is held crosses the next exec.
     Ambient = 42,
@@ -104,6 +113,16 @@ pub struct Tree {
     pub scratch: i32,
     pub umask: i32,
     pub memories: u32,
+    /// How many mounts of ours lie over the host's root.
+    pub over: u32,
+    pub _pad: u32,
+}
+
+/// How a file comes to its place; 0: written where memory of the child's own is, lain over what is there already.
+pub mod data {
+    pub const MOUNT: u64 = 1;
+    pub const RW: u64 = 2;
+    pub const IN_PLACE: u64 = 4;
 }
 
 /// What `Identity` does.
@@ -275,6 +294,10 @@ pub mod flag {
     pub const NO_SLEEP: u32 = 16;
     /// The host may not take the listener out of the child: the child sends it.
     pub const SEND_LISTENER: u32 = 32;
+    /// The init goes on after its program's end, until no child is left to it, and passes no signals on.
+    pub const LINGERS: u32 = 64;
+    /// The init does not end with the host.
+    pub const OUTLIVES_HOST: u32 = 128;
 }
 
 impl Block {

@@ -2,14 +2,14 @@
 
 use crate::capi::cmd::{change, sandbox_cmd};
 use crate::capi::guard::text_for;
-use crate::confine::mount::{Kind, LONGEST_FILE, Source, path};
+use crate::capi::tree::sandbox_cmd_data;
+use crate::confine::mount::{Kind, Source, path};
 use crate::cmd::duplicate;
 use crate::error::{Error, Result, Stage};
 use std::ffi::{CStr, c_char, c_int, c_void};
-use std::sync::Arc;
 
 /// A setter of one mount.
-fn mount(cmd: *mut sandbox_cmd, target: *const c_char, kind: impl FnOnce(usize) -> Result<Kind>) -> c_int {
+pub(super) fn mount(cmd: *mut sandbox_cmd, target: *const c_char, kind: impl FnOnce(usize) -> Result<Kind>) -> c_int {
     change(cmd, |cmd| {
         // SAFETY: the caller's string.
         let target = unsafe { text_for(target, "target") }?;
@@ -19,7 +19,7 @@ fn mount(cmd: *mut sandbox_cmd, target: *const c_char, kind: impl FnOnce(usize) 
 
 /// # Safety
 /// `list` must be NULL or an array of strings ended by NULL.
-unsafe fn texts<'a>(list: *const *const c_char, what: &str) -> Result<Vec<&'a CStr>> {
+pub(super) unsafe fn texts<'a>(list: *const *const c_char, what: &str) -> Result<Vec<&'a CStr>> {
     if list.is_null() {
         return Err(Error::setup(libc::EFAULT, format_args!("{what} is NULL")));
     }
@@ -42,7 +42,7 @@ unsafe fn texts<'a>(list: *const *const c_char, what: &str) -> Result<Vec<&'a CS
 /// Mounts, files and all else are put into the root in the order of the calls. Their targets are resolved in the root
 /// alone, as it is at that point: a symlink leads wherever it says inside of it, never out. Missing directories on
 /// the way are made (mode 0755) in memory and in what is bound with SANDBOX_MOUNT_RW; elsewhere that fails (EROFS).
-/// A target is no "/", and holds no "..".
+/// No target holds "..". At "/" a bind, a tmpfs or an overlay becomes the root of what follows; nothing else goes there.
 ///
 /// @param directory  NULL: a new tmpfs. Else a directory of the host's with all that is mounted below it; "/": the
 ///                   host's own tree. Copied; a relative one counts from the host's working directory at the spawn.
@@ -66,7 +66,7 @@ pub extern "C" fn sandbox_cmd_root(cmd: *mut sandbox_cmd, directory: *const c_ch
 ///                A relative one counts from the host's working directory at that moment.
 /// @param target  Where it is seen in the child's root; made where it is not there.
 /// @param flags   SANDBOX_MOUNT_*.
-/// @return 0; -EFAULT: a NULL; -EINVAL: an unknown flag, or a target of "/" or with ".."; -ENOENT: an empty path;
+/// @return 0; -EFAULT: a NULL; -EINVAL: an unknown flag, or a target with ".."; -ENOENT: an empty path;
 ///         -ENAMETOOLONG; -E2BIG: more than 10,000 mounts.
 #[unsafe(no_mangle)]
 pub extern "C" fn sandbox_cmd_bind(cmd: *mut sandbox_cmd, source: *const c_char, target: *const c_char, flags: u64) -> c_int {
@@ -153,7 +153,7 @@ pub extern "C" fn sandbox_cmd_overlay(cmd: *mut sandbox_cmd, lowers: *const *con
             (Some(upper), Some(work)) => Some((upper, work)),
             _ => return Err(Error::new(Stage::SANDBOX_STAGE_MOUNT, index, libc::EINVAL, "an overlay's upper and work go together")),
         };
-        Ok(Kind::Overlay { lowers, upper })
+        Ok(Kind::Overlay { lowers, upper, is_read_only: false })
     })
 }
 
@@ -165,20 +165,7 @@ pub extern "C" fn sandbox_cmd_overlay(cmd: *mut sandbox_cmd, lowers: *const *con
 /// @return As sandbox_cmd_bind; -EINVAL: another mode; -E2BIG.
 #[unsafe(no_mangle)]
 pub extern "C" fn sandbox_cmd_file(cmd: *mut sandbox_cmd, target: *const c_char, data: *const c_void, length: usize, mode: u32) -> c_int {
-    mount(cmd, target, |index| {
-        if length == 0 {
-            return Ok(Kind::File { data: Arc::from([].as_slice()), mode });
-        }
-        if data.is_null() {
-            return Err(Error::new(Stage::SANDBOX_STAGE_MOUNT, index, libc::EFAULT, "the file's content is NULL"));
-        }
-        if length > LONGEST_FILE {
-            return Err(Error::new(Stage::SANDBOX_STAGE_MOUNT, index, libc::E2BIG, format_args!("file of {length} bytes, the most is {LONGEST_FILE}")));
-        }
-        // SAFETY: the caller's bytes.
-        let data = unsafe { std::slice::from_raw_parts(data.cast::<u8>(), length) };
-        Ok(Kind::File { data: data.into(), mode })
-    })
+    sandbox_cmd_data(cmd, target, data, length, mode, 0)
 }
 
 /// A directory, with what leads to it. One that is there already stays as it is.
@@ -190,7 +177,7 @@ pub extern "C" fn sandbox_cmd_dir(cmd: *mut sandbox_cmd, target: *const c_char, 
     mount(cmd, target, |_| Ok(Kind::Dir { mode }))
 }
 
-/// A symbolic link at `target` that says `text`. Where something is there already the spawn fails with EEXIST.
+/// A symbolic link at `target` that says `text`. Where something else is there already the spawn fails with EEXIST.
 ///
 /// @return As sandbox_cmd_bind.
 #[unsafe(no_mangle)]

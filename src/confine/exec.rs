@@ -42,7 +42,7 @@ pub fn exec(cmd: &Cmd, plan: &mut Builder) -> Result<()> {
     plan.plan().exec = Program {
         name: cmd.exec_fd.is_none().then(|| cmd.program.clone()),
         env_clear: cmd.env_clear,
-        env: cmd.env.clone(),
+        env: environment(cmd),
         needs_execute: plan.plan().exec.needs_execute,
     };
     let (slot, text) = match &cmd.exec_fd {
@@ -51,6 +51,16 @@ pub fn exec(cmd: &Cmd, plan: &mut Builder) -> Result<()> {
     };
     plan.op(Stage::SANDBOX_STAGE_EXEC, 0, Code::Exec, [slot.into(), 0, 0], text);
     Ok(())
+}
+
+/// With a place for the PWD that the child sets once it knows.
+fn environment(cmd: &Cmd) -> Vec<(CString, Option<CString>)> {
+    let mut env = cmd.env.clone();
+    if !cmd.cwds.is_empty() {
+        env.retain(|(name, _)| name.as_c_str() != c"PWD");
+        env.push((c"PWD".to_owned(), Some(CString::default())));
+    }
+    env
 }
 
 impl Program {

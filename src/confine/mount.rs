@@ -47,13 +47,31 @@ pub enum sandbox_proc {
     SANDBOX_PROC_SUBSET_PID = 8,
     /// Writable: what a process may set about itself it can.
     SANDBOX_PROC_RW = 16,
+    /// With RW: of sys, sysrq-trigger, irq and bus what could be written to is read-only.
+    SANDBOX_PROC_COVERED = 32,
+}
+
+/// How sandbox_cmd_data puts its file there; bits to add up. Without any it does as sandbox_cmd_file.
+#[repr(C)]
+#[allow(non_camel_case_types)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum sandbox_data {
+    /// Lain over the target by a mount, read-only, whether or not something is there.
+    SANDBOX_DATA_MOUNT = 1,
+    /// With MOUNT: writable.
+    SANDBOX_DATA_RW = 2,
+    /// Written into what is there, or made where nothing is, wherever that lies: on the host too, where that is bound
+    /// with SANDBOX_MOUNT_RW.
+    SANDBOX_DATA_IN_PLACE = 4,
 }
 
 pub use sandbox_mount as MountFlag;
 pub use sandbox_proc as ProcFlag;
 
 const ALL_MOUNT: u64 = 255;
-const ALL_PROC: u64 = 31;
+/// What a remount may be given: it only takes away.
+const RESTRICTING: u64 = 2 | 8 | 16;
+const ALL_PROC: u64 = 63;
 const MOST_MOUNTS: usize = 10_000;
 const LONGEST_PATH: usize = 4095;
 /// The kernel's OVL_MAX_STACK.
@@ -73,9 +91,12 @@ pub enum Kind {
     Proc { flags: u64 },
     Mqueue,
     Dev,
+    Devpts,
     /// The topmost lower first; upper and work.
-    Overlay { lowers: Vec<CString>, upper: Option<(CString, CString)> },
-    File { data: Arc<[u8]>, mode: u32 },
+    Overlay { lowers: Vec<CString>, upper: Option<(CString, CString)>, is_read_only: bool },
+    File { data: Arc<[u8]>, mode: u32, flags: u64 },
+    Chmod { mode: u32 },
+    Remount { flags: u64 },
     Dir { mode: u32 },
     Symlink { text: CString },
     Mask,
@@ -83,7 +104,7 @@ pub enum Kind {
 
 #[derive(Clone, Debug)]
 pub struct Mount {
-    /// Below the root, without a leading slash, ".", ".." or doubled slashes.
+    /// Below the root, without a leading slash, ".", ".." or doubled slashes; "." is the root itself.
     pub target: CString,
     pub kind: Kind,
 }
@@ -126,11 +147,14 @@ pub fn path(text: &CStr, index: usize, what: &str) -> Result<CString> {
 }
 
 /// A target without what means nothing. ".." is refused: what it means hangs on symlinks that others may change.
-fn target(text: &CStr, index: usize) -> Result<CString> {
+fn target(text: &CStr, index: usize, kind: &Kind) -> Result<CString> {
     let text = path(text, index, "target")?;
     let parts: Vec<&[u8]> = text.to_bytes().split(|byte| *byte == b'/').filter(|part| !part.is_empty() && *part != b".").collect();
     if parts.contains(&b"..".as_slice()) {
         return Err(refused(index, libc::EINVAL, format_args!("target {}: \"..\" in it", quoted(&text))));
+    }
+    if parts.is_empty() && matches!(kind, Kind::Bind { .. } | Kind::Tmpfs { .. } | Kind::Overlay { .. } | Kind::Remount { .. } | Kind::Chmod { .. }) {
+        return Ok(c".".to_owned());
     }
     if parts.is_empty() {
         return Err(refused(index, libc::EINVAL, "target \"/\"").hint("sandbox_cmd_root says what the root is"));
@@ -166,7 +190,7 @@ impl Cmd {
     /// Mounts go into a namespace of the child's own, asked for or not.
     pub fn mount(&mut self, at: &CStr, kind: Kind) -> Result<()> {
         let index = self.next_mount();
-        let target = target(at, index)?;
+        let target = target(at, index, &kind)?;
         match &kind {
             Kind::Bind { flags, .. } => check(index, "mount flags", *flags, ALL_MOUNT)?,
             Kind::Proc { flags } => {
@@ -176,8 +200,16 @@ impl Cmd {
                 }
             }
             Kind::Tmpfs { mode, .. } | Kind::Dir { mode } => check(index, "mode", u64::from(*mode), 0o1777)?,
-            Kind::File { mode, .. } => check(index, "mode", u64::from(*mode), 0o777)?,
-            Kind::Overlay { lowers, .. } if lowers.is_empty() || lowers.len() >= MOST_LAYERS => {
+            Kind::File { mode, flags: 0, .. } => check(index, "mode", u64::from(*mode), 0o777)?,
+            Kind::File { mode, flags, .. } => {
+                check(index, "mode", u64::from(*mode), 0o7777)?;
+                if !matches!(flags, 1 | 3 | 4) {
+                    return Err(refused(index, libc::EINVAL, format_args!("data flags {flags:#x}")));
+                }
+            }
+            Kind::Chmod { mode } => check(index, "mode", u64::from(*mode), 0o7777)?,
+            Kind::Remount { flags } => check(index, "remount flags", *flags, RESTRICTING)?,
+            Kind::Overlay { lowers, is_read_only, .. } if lowers.len() <= usize::from(*is_read_only) || lowers.len() >= MOST_LAYERS => {
                 return Err(refused(index, libc::EINVAL, format_args!("overlay of {} lower directories", lowers.len())));
             }
             _ => {}
@@ -208,6 +240,7 @@ pub fn hint(text: &str, errno: i32) -> &'static str {
         libc::EINVAL if is_source => "unbindable, of another mount namespace, or NON_RECURSIVE in a user namespace",
         libc::EINVAL if is("into the new root") => "the host's root is a chroot or the initramfs: neither can be pivoted",
         libc::EINVAL if is("the host's mounts") => "the host's root is no mount point (chroot)",
+        libc::EINVAL if is("remount") => "nothing is mounted there",
         libc::EINVAL if is("bind on") => "a file goes on a file, a directory on a directory",
         libc::ENOENT if is_source => "SANDBOX_MOUNT_OPTIONAL lets it be left out",
         libc::ENOENT => "a symlink on the way leads nowhere inside the new root",

@@ -6,6 +6,9 @@ use std::ffi::{CStr, CString};
 /// Bound from the host: a device can't be made in a user namespace.
 pub const NODES: [&str; 6] = ["null", "zero", "full", "random", "urandom", "tty"];
 
+/// Its type and its options: as distributions mount it.
+pub const DEVPTS: [&str; 5] = ["devpts", "ptmxmode", "0666", "mode", "0620"];
+
 const LINKS: [(&CStr, &str); 6] = [
     (c"pts/ptmx", "ptmx"),
     (c"/proc/self/fd", "fd"),
@@ -29,7 +32,7 @@ pub fn mount(all: &mut Assembly, index: usize, target: &CStr, nodes: &[Cell]) {
         let path = all.plan.string(&target).into();
         all.attach(MOUNT, index, *cell, path, false, &format_args!("bind on {}", at(&target)));
     }
-    all.mounted(index, &below("pts"), &["devpts", "ptmxmode", "0666", "mode", "0620"], NOSUID | NOEXEC, false, &"devpts");
+    all.mounted(index, &below("pts"), &DEVPTS, NOSUID | NOEXEC, false, &"devpts");
     all.mounted(index, &below("shm"), &["tmpfs", "mode", "1777"], NOSUID | NODEV, true, &"tmpfs, mode 1777");
     for (text, name) in LINKS {
         let content = all.plan.string(text).into();

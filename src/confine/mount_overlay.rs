@@ -44,7 +44,7 @@ fn escape(path: &[u8], to: &mut Vec<u8>) {
     }
 }
 
-pub fn mount(all: &mut Assembly, index: usize, target: &CStr, (lowers, upper): (usize, Option<&(CString, CString)>), sources: &[Cell], in_user_namespace: bool) {
+pub fn mount(all: &mut Assembly, index: usize, target: &CStr, (lowers, upper, is_read_only): (usize, Option<&(CString, CString)>, bool), sources: &[Cell], in_user_namespace: bool) {
     let mut options = b"lowerdir=".to_vec();
     for layer in 0..lowers {
         options.extend_from_slice(if layer == 0 { b"l" } else { b":l" });
@@ -56,6 +56,9 @@ pub fn mount(all: &mut Assembly, index: usize, target: &CStr, (lowers, upper): (
         (holder.as_bytes(), up, rest)
     });
     for (key, path) in [(b",upperdir=", up), (b",workdir=.", work)] {
+        if is_read_only {
+            break;
+        }
         options.extend_from_slice(key.strip_suffix(b".").unwrap_or(key));
         options.extend_from_slice(held);
         escape(path, &mut options);
@@ -81,13 +84,12 @@ pub fn mount(all: &mut Assembly, index: usize, target: &CStr, (lowers, upper): (
     }
     let names = all.plan.data(&bytes).into();
     let options = all.plan.data(&options).into();
-    let kept = upper.map_or("in memory".to_owned(), |(upper, _)| format!("kept in {}", quoted(upper)));
+    let kept = upper.map_or(if is_read_only { "refused" } else { "in memory" }.to_owned(), |(upper, _)| format!("kept in {}", quoted(upper)));
     let out = all.cell();
     let (tree, first) = (all.tree, sources.first().copied().unwrap_or(0));
     let op = all.plan.op(MOUNT, index, Code::MountOverlay, [0; 3], format_args!("overlay of {lowers} lower directories, changes {kept}"));
     op.args = [tree, names, first, sources.len() as u64, options, out];
-    let path = all.plan.string(target).into();
-    all.attach(MOUNT, index, out, path, false, &format_args!("mount it on {}", at(target)));
+    all.place(index, out, target, &format_args!("mount it on {}", at(target)));
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use crate::error::{Quoted, Result, Stage, quoted};
 use crate::options::sandbox_left_out;
 use crate::plan::{self, Arg, Builder};
 use sandbox_child::plan::{Code, NONE, kind};
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
 use std::fmt::{self, Display, Formatter};
 use std::os::fd::AsRawFd;
 
@@ -64,7 +64,7 @@ fn compile(cmd: &Cmd, plan: &mut Builder) -> Result<()> {
 /// A `Tree` and room for `memories` device numbers.
 fn tree(plan: &mut Builder, memories: usize) -> u64 {
     let mut bytes = Vec::new();
-    for number in [-1i32, -1, 0, 0] {
+    for number in [-1i32, -1, 0, 0, 0, 0] {
         bytes.extend_from_slice(&number.to_ne_bytes());
     }
     bytes.resize(bytes.len() + memories * 8, 0);
@@ -114,7 +114,7 @@ impl Display for Shown {
 
 /// "\"/usr\"": a target as the caller sees it.
 pub fn at(target: &CStr) -> Quoted<'_> {
-    Quoted { before: "/", text: target }
+    Quoted { before: "/", text: if target == c"." { c"" } else { target } }
 }
 
 pub struct Assembly<'a> {
@@ -200,6 +200,17 @@ impl Assembly<'_> {
         op.args = [self.tree, config, cell, set, u64::from(is_memory && self.has_files), 0];
     }
 
+    /// Onto a target; what goes onto the root itself is the root from then on.
+    pub fn place(&mut self, index: usize, cell: Cell, target: &CStr, text: &dyn Display) {
+        if target != c"." {
+            let path = self.plan.string(target).into();
+            return self.attach(MOUNT, index, cell, path, false, text);
+        }
+        let tree = self.tree;
+        self.seals.retain(|(_, _, sealed, _)| *sealed != tree); // nobody sees that root any more
+        self.plan.op(MOUNT, index, Code::MountAttach, [0; 3], text).args = [tree, cell, 0, 1, 1, 0];
+    }
+
     /// `target` 0: over the host's root.
     pub fn attach(&mut self, stage: Stage, index: usize, cell: Cell, target: u64, keeps: bool, text: &dyn Display) {
         let op = self.plan.op(stage, index, Code::MountAttach, [self.tree, cell, target], text);
@@ -210,8 +221,7 @@ impl Assembly<'_> {
     pub fn mounted(&mut self, index: usize, target: &CStr, strings: &[&str], set: u64, is_memory: bool, text: &dyn Display) {
         let cell = self.cell();
         self.filesystem(MOUNT, index, strings, cell, set, is_memory, &format_args!("{text}, {}", Shown(set)));
-        let path = self.plan.string(target).into();
-        self.attach(MOUNT, index, cell, path, false, &format_args!("mount it on {}", at(target)));
+        self.place(index, cell, target, &format_args!("mount it on {}", at(target)));
     }
 
     /// What a mount needs of the host's tree, opened while that is there.
@@ -243,7 +253,7 @@ impl Assembly<'_> {
                     &format_args!("what to bind on {}: the host's /dev/{node}", at(&mount.target)));
                 cells.push(cell);
             },
-            Kind::Overlay { lowers, upper } => mount_overlay::sources(self, index, &mount.target, lowers, upper.as_ref(), cells),
+            Kind::Overlay { lowers, upper, .. } => mount_overlay::sources(self, index, &mount.target, lowers, upper.as_ref(), cells),
             _ => {}
         }
         Ok(())
@@ -253,9 +263,8 @@ impl Assembly<'_> {
         let target = &mount.target;
         match &mount.kind {
             Kind::Bind { .. } => {
-                let path = self.plan.string(target).into();
                 for cell in sources {
-                    self.attach(MOUNT, index, *cell, path, false, &format_args!("bind on {}", at(target)));
+                    self.place(index, *cell, target, &format_args!("bind on {}", at(target)));
                 }
             }
             Kind::Tmpfs { bytes, mode } => {
@@ -278,19 +287,31 @@ impl Assembly<'_> {
                 }
                 let set = NOSUID | NODEV | NOEXEC | if is(ProcFlag::SANDBOX_PROC_RW) { 0 } else { RDONLY };
                 self.mounted(index, target, &strings, set, false, &strings.join(" "));
+                if is(ProcFlag::SANDBOX_PROC_COVERED) {
+                    for name in ["sys", "sysrq-trigger", "irq", "bus"] {
+                        let below = CString::new([target.to_bytes(), b"/", name.as_bytes()].concat()).unwrap_or_default();
+                        self.change(index, 1, &below, RDONLY, &format_args!("{} becomes read-only, where it is not", at(&below)));
+                    }
+                }
             }
+            Kind::Devpts => self.mounted(index, target, &mount_dev::DEVPTS, NOSUID | NOEXEC, false, &"devpts"),
+            Kind::Remount { flags } => {
+                let (set, _) = attributes(*flags);
+                self.change(index, 0, target, set, &format_args!("remount {}, {}", at(target), Shown(set)));
+            }
+            Kind::Chmod { mode } => self.make(index, 3, target, (0, 0), (*mode).into(), &format_args!("mode {mode:o} for {}", at(target))),
             Kind::Mqueue => {
                 self.mounted(index, target, &["mqueue"], NOSUID | NODEV | NOEXEC, false, &"mqueue");
             }
             Kind::Dev => mount_dev::mount(self, index, target, sources),
-            Kind::Overlay { lowers, upper } => {
+            Kind::Overlay { lowers, upper, is_read_only } => {
                 let in_user_namespace = cmd.has(Ns::SANDBOX_NS_USER);
-                mount_overlay::mount(self, index, target, (lowers.len(), upper.as_ref()), sources, in_user_namespace);
+                mount_overlay::mount(self, index, target, (lowers.len(), upper.as_ref(), *is_read_only), sources, in_user_namespace);
             }
-            Kind::File { data, mode } => {
+            Kind::File { data, mode, flags } => {
                 let name = self.plan.data(format!("file{index}\0").as_bytes());
                 let content = self.plan.data(data).into();
-                let rest = u64::from(*mode) | u64::from(name) << 32;
+                let rest = u64::from(*mode) | flags << 16 | u64::from(name) << 32;
                 self.make(index, 0, target, (content, data.len() as u64), rest,
                     &format_args!("file {} of {} bytes, mode {mode:o}", at(target), data.len()));
             }
@@ -305,6 +326,12 @@ impl Assembly<'_> {
                 self.plan.op(MOUNT, index, Code::MountMask, [self.tree, path, left_out], format_args!("mask {} with something empty", at(target)));
             }
         }
+    }
+
+    /// `what` 0: the mount at `target` takes on the attributes `set`; 1: what is there, where it may be written to.
+    fn change(&mut self, index: usize, what: u64, target: &CStr, set: u64, text: &dyn Display) {
+        let path = self.plan.string(target).into();
+        self.plan.op(MOUNT, index, Code::MountRemount, [self.tree, path, set], text).args = [self.tree, path, set, what, 0, 0];
     }
 
     pub fn make(&mut self, index: usize, what: u64, target: &CStr, (data, length): (u64, u64), rest: u64, text: &dyn Display) {

@@ -78,16 +78,17 @@ pub fn drop(cmd: &Cmd, plan: &mut Builder) -> Result<()> {
     // Without no_new_privs filters and Landlock want it. Exec takes it: it is neither inheritable nor, being dropped
     // from the bounding set, root's for the asking.
     let longer = if has_no_new_privs(cmd) { 0 } else { CAP_SYS_ADMIN };
+    let bare = u64::from(ambient == 0 && cmd.options.is_on(Opt::SANDBOX_OPT_NOT_INHERITABLE));
     let text = format!("effective, permitted and inheritable capabilities: {}", shown(keep));
     let until_bits = if bits.is_some() { CAP_SETPCAP } else { 0 };
-    plan.op(STAGE, 0, Code::KeepCapabilities, [keep, longer | until_bits, 0], text.as_str());
+    plan.op(STAGE, 0, Code::KeepCapabilities, [keep, longer | until_bits, bare], text.as_str());
     if keep != 0 {
         plan.op(STAGE, 0, Code::Ambient, [ambient, 0, 0], format_args!("ambient capabilities: {}", shown(ambient)));
     }
     // After the ambient set, which they may close.
     if let Some(bits) = bits {
         plan.call(STAGE, 0, libc::SYS_prctl, &[Arg::Value(libc::PR_SET_SECUREBITS as u64), Arg::Value(bits)], format_args!("securebits {bits:#x}"));
-        plan.op(STAGE, 0, Code::KeepCapabilities, [keep, longer, 0], text);
+        plan.op(STAGE, 0, Code::KeepCapabilities, [keep, longer, bare], text);
     }
     if has_no_new_privs(cmd) {
         let args = [libc::PR_SET_NO_NEW_PRIVS as u64, 1, 0, 0, 0].map(Arg::Value);

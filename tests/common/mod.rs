@@ -8,7 +8,9 @@ use sandbox_spawn::capi::cgroup::{sandbox_cmd_cgroup, sandbox_cmd_cgroup_set};
 use sandbox_spawn::capi::cmd::*;
 use sandbox_spawn::capi::error::sandbox_error;
 use sandbox_spawn::capi::identity::*;
+use sandbox_spawn::capi::init::*;
 use sandbox_spawn::capi::mount::*;
+use sandbox_spawn::capi::tree::*;
 use sandbox_spawn::capi::filter::{sandbox_cmd_filter, sandbox_cmd_ptrace, sandbox_filter_free, sandbox_filter_new, sandbox_filter_rule};
 use sandbox_spawn::capi::landlock::*;
 use sandbox_spawn::capi::sandbox_option::{self, *};
@@ -199,8 +201,15 @@ impl Wish {
             sandbox_cmd_symlink(cmd, c"a/b".as_ptr(), c"/media/link".as_ptr()),
             sandbox_cmd_mask(cmd, c"/media/link".as_ptr()),
             sandbox_cmd_mask(cmd, c"/media/file".as_ptr()),
+            sandbox_cmd_proc(cmd, c"/media/covered".as_ptr(), 16 | 32),
+            sandbox_cmd_devpts(cmd, c"/media/pts".as_ptr()),
+            sandbox_cmd_data(cmd, c"/media/lain".as_ptr(), c"text".as_ptr().cast(), 4, 0o600, 3),
+            sandbox_cmd_data(cmd, c"/media/written".as_ptr(), c"text".as_ptr().cast(), 4, 0o600, 4),
+            sandbox_cmd_chmod(cmd, c"/media/written".as_ptr(), 0o711),
+            sandbox_cmd_overlay_ro(cmd, lowers.as_ptr(), c"/media/layers".as_ptr()),
+            sandbox_cmd_remount(cmd, c"/media".as_ptr(), 0),
         ];
-        assert_eq!(set, [0; 14]);
+        assert_eq!(set, [0; 21]);
         self
     }
 
@@ -253,7 +262,7 @@ type Write = fn(&mut Wish);
 pub const COMMANDS: &[(&str, Write)] = &[
     ("plain", |_| ()),
     ("defaults off", |wish| {
-        wish.set(SANDBOX_OPT_RESET_SIGNALS, 0).set(SANDBOX_OPT_CLOSE_FDS, 0).set(SANDBOX_OPT_NO_NEW_PRIVS, 0);
+        wish.on(&[SANDBOX_OPT_NOT_INHERITABLE]).set(SANDBOX_OPT_RESET_SIGNALS, 0).set(SANDBOX_OPT_CLOSE_FDS, 0).set(SANDBOX_OPT_NO_NEW_PRIVS, 0);
         wish.set(SANDBOX_OPT_DEATH_SIGNAL, libc::SIGTERM.into()).set(SANDBOX_OPT_PROCESS_GROUP, 0);
         wish.set(SANDBOX_OPT_ALLOW_PRIVILEGED_HOST, 1);
         assert_eq!(sandbox_cmd_caps(wish.cmd, u64::MAX, 0), 0);
@@ -277,6 +286,14 @@ pub const COMMANDS: &[(&str, Write)] = &[
         let (read, write) = pipe();
         wish.stdio(1, 1, -1).stdio(2, 3, write.as_raw_fd()).exec_fd();
         wish.pass(read.as_raw_fd(), 0).pass(write.as_raw_fd(), 3).pass(read.as_raw_fd(), 4).pass(write.as_raw_fd(), 40);
+    }),
+    ("an init that lingers", |wish| {
+        wish.set(SANDBOX_OPT_INIT, 2).set(SANDBOX_OPT_DEATH_SIGNAL, 0);
+        assert_eq!(sandbox_cmd_cwd_first(wish.cmd, [c"/not/there".as_ptr(), c"/".as_ptr(), ptr::null()].as_ptr()), 0);
+        assert_eq!(sandbox_cmd_init_fd(wish.cmd, 0), 0);
+        assert_eq!(sandbox_cmd_unshare(wish.cmd, if is_root() { 0 } else { 0x1000_0000 }), 0);
+        assert_eq!(sandbox_cmd_bind(wish.cmd, c"/".as_ptr(), c"/".as_ptr(), 1), 0);
+        assert_eq!(sandbox_cmd_init_lock(wish.cmd, c"/etc/passwd".as_ptr()), 0);
     }),
     ("a pseudoterminal", |wish| {
         wish.stdio(0, 4, -1).stdio(1, 4, -1).stdio(2, 4, -1);
