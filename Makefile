@@ -48,7 +48,7 @@ LIBRARIES = $(shell cat $(BUILD)/native-libs)
 
 PAGES   := $(BUILD)/man/done
 
-all: $(SHARED) $(STATIC) include/sandbox_spawn.h $(BUILD)/sandbox-run $(PAGES)
+all: $(SHARED) $(STATIC) include/sandbox_spawn.h $(BUILD)/sandbox-run $(BUILD)/sandbox-bwrap $(PAGES)
 
 static: $(STATIC)
 
@@ -87,6 +87,10 @@ $(BUILD)/sandbox-run: $(STATIC) include/sandbox_spawn.h $(wildcard examples-c/sa
 	$(MAKE) --no-print-directory -C examples-c CC='$(LINKER)' SYSCALLS=$(CURDIR)/$(BUILD)/syscalls.h $(CURDIR)/$(BUILD)/syscalls.h
 	$(LINKER) -std=c11 -O2 $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -s -o $@ -I$(BUILD) -Iinclude examples-c/sandbox-run/*.c $(STATIC) -Wl,--gc-sections $(LIBRARIES)
 
+# Likewise, with bubblewrap's command line.
+$(BUILD)/sandbox-bwrap: $(STATIC) include/sandbox_spawn.h $(wildcard examples-c/sandbox-bwrap/*.[ch])
+	$(LINKER) -std=c11 -O2 $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -s -o $@ -Iinclude examples-c/sandbox-bwrap/*.c $(STATIC) -Wl,--gc-sections $(LIBRARIES)
+
 # The build script writes it into its own directory; which one is the newest, the tests check.
 header: $(RAW)
 	cp "$$(ls -t $(OUTPUT)/$(if $(TARGET),$(TARGET)/)release/build/sandbox-spawn-*/out/sandbox_spawn.h | head -1)" include/sandbox_spawn.h
@@ -123,18 +127,21 @@ install: all
 	install -m 755 $(BUILD)/sandbox-run $(BIN)/
 	$(FOREIGN)$(BUILD)/sandbox-run --manual > $(MAN)/man1/sandbox-run.1
 	$(FOREIGN)$(BUILD)/sandbox-run --completion > $(COMPLETION)/sandbox-run
+	install -m 755 $(BUILD)/sandbox-bwrap $(BIN)/
+	$(FOREIGN)$(BUILD)/sandbox-bwrap --manual > $(MAN)/man1/sandbox-bwrap.1
+	$(FOREIGN)$(BUILD)/sandbox-bwrap --completion > $(COMPLETION)/sandbox-bwrap
 
 # All that install wrote, and no directory but the one that is the library's alone.
 uninstall: $(PAGES)
 	rm -f $(INCLUDE)/sandbox_spawn.h $(INCLUDE)/sandbox_spawn.hpp $(addprefix $(LIB)/,libsandbox_spawn.a $(notdir $(SHARED)) $(SONAME) libsandbox_spawn.so pkgconfig/sandbox_spawn.pc)
 	rm -f $(CONFIG)/sandbox_spawnConfig.cmake $(CONFIG)/sandbox_spawnConfigVersion.cmake
-	rm -f $(BIN)/sandbox-run $(MAN)/man1/sandbox-run.1 $(COMPLETION)/sandbox-run
+	rm -f $(foreach name,sandbox-run sandbox-bwrap,$(BIN)/$(name) $(MAN)/man1/$(name).1 $(COMPLETION)/$(name))
 	for page in $(BUILD)/man/*.3; do rm -f "$(MAN)/man3/$${page##*/}"; done
 	for page in $(BUILD)/man/*.7; do rm -f "$(MAN)/man7/$${page##*/}"; done
 	[ ! -d $(CONFIG) ] || rmdir $(CONFIG)
 
 # What the examples, tests and benchmarks are built against: the installed files, as a user has them.
-$(LOCAL)/lib/pkgconfig/sandbox_spawn.pc: $(SHARED) $(STATIC) $(BUILD)/sandbox-run include/sandbox_spawn.h bindings/cxx/include/sandbox_spawn.hpp $(PAGES) $(wildcard tools/*.in)
+$(LOCAL)/lib/pkgconfig/sandbox_spawn.pc: $(SHARED) $(STATIC) $(BUILD)/sandbox-run $(BUILD)/sandbox-bwrap include/sandbox_spawn.h bindings/cxx/include/sandbox_spawn.hpp $(PAGES) $(wildcard tools/*.in)
 	$(MAKE) --no-print-directory install PREFIX=$(LOCAL) LIBDIR=$(LOCAL)/lib DESTDIR= >/dev/null
 
 local: $(LOCAL)/lib/pkgconfig/sandbox_spawn.pc

@@ -1,0 +1,123 @@
+/* sandbox-bwrap: takes bubblewrap's command line and does the same by this library's public interface. */
+#include "bwrap.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+bool has_level_prefix;
+
+void die(const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    fprintf(stderr, "%sbwrap: ", has_level_prefix ? "<3>" : "");
+    vfprintf(stderr, format, arguments);
+    fputc('\n', stderr);
+    va_end(arguments);
+    exit(1);
+}
+
+void warn(const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    fprintf(stderr, "%sbwrap: ", has_level_prefix ? "<4>" : "");
+    vfprintf(stderr, format, arguments);
+    fputc('\n', stderr);
+    va_end(arguments);
+}
+
+void must(int result, const char *what) {
+    if (result < 0)
+        die("%s: %s", what, strerror(-result));
+}
+
+void *grown(void *list, size_t count, size_t size) {
+    list = realloc(list, (count + 2) * size);
+    if (!list)
+        die("out of memory");
+    return list;
+}
+
+void append(struct list *list, const char *item) {
+    list->items = grown(list->items, list->count, sizeof *list->items);
+    list->items[list->count++] = item;
+    list->items[list->count] = NULL;
+}
+
+char *joined(const char *first, const char *second) {
+    size_t length = strlen(first);
+    char *both = malloc(length + strlen(second) + 1);
+    if (!both)
+        die("out of memory");
+    strcpy(both, first);
+    strcpy(both + length, second);
+    return both;
+}
+
+char *all_of(int fd, const char *what, size_t *length) {
+    size_t room = 4096, filled = 0;
+    char *all = NULL;
+    for (;;) {
+        all = realloc(all, room);
+        if (!all)
+            die("out of memory");
+        ssize_t got = read(fd, all + filled, room - filled - 1);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            die("%s: can't read file descriptor %d: %s", what, fd, strerror(errno));
+        if (got == 0)
+            break;
+        filled += (size_t)got;
+        if (filled + 1 == room)
+            room *= 2;
+    }
+    all[filled] = 0;
+    *length = filled;
+    close(fd);
+    return all;
+}
+
+/* A script without a "#!" line is the shell's, as execvp has it. */
+static int start(struct bwrap *b, sandbox_child **child) {
+    sandbox_error error;
+    int result = sandbox_spawn(b->cmd, child, &error);
+    if (result < 0)
+        die("%s", error.message);
+    return result;
+}
+
+int main(int argc, char **argv) {
+    struct bwrap b = {.uid = -1, .gid = -1, .perms = -1, .userns_fd = -1, .userns2_fd = -1, .pidns_fd = -1, .sync_fd = -1, .block_fd = -1,
+                      .userns_block_fd = -1, .info_fd = -1, .json_fd = -1, .seccomp_fd = -1, .home = getenv("HOME")};
+    sandbox_child *child;
+    sandbox_status status;
+    parse_arguments(&b, argc, argv);
+    check(&b);
+    signal(SIGCHLD, SIG_DFL);
+    if (b.die_with_parent)
+        prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+    /* What others write to or wait for is not the program's. */
+    for (int *fd = (int[]){b.block_fd, b.userns_block_fd, b.info_fd, b.json_fd, -2}; *fd != -2; fd++)
+        if (*fd >= 0)
+            fcntl(*fd, F_SETFD, FD_CLOEXEC);
+    b.own_caps = own_capabilities();
+    enter_given_namespaces(&b);
+    b.cmd = sandbox_cmd_new(b.argv[0]);
+    must(sandbox_cmd_args(b.cmd, (const char *const *)b.argv + 1), b.argv[0]);
+    if (b.argv0)
+        must(sandbox_cmd_arg0(b.cmd, b.argv0), "--argv0");
+    confine(&b);
+    start(&b, &child);
+    sandbox_cmd_free(b.cmd);
+    int waited = sandbox_child_wait(child, -1, &status, sizeof status);
+    if (waited < 0)
+        die("the program's status is not known: %s", strerror(-waited));
+    int code = status.kind == SANDBOX_EXITED ? status.code : 128 + status.code;
+    say_exit_code(&b, code);
+    _exit(code); /* not by freeing the handle: what the program left running goes on */
+}
