@@ -1920,7 +1920,7 @@ int sandbox_cmd_init_lock(struct sandbox_cmd *cmd,
 
 /**
  * Has `fn` map the ids of the child's user namespace, in the library's place: it is called in the thread that spawns,
- * while the child stands still, its uid_map and gid_map not yet written. They must be, by whomever, when it returns.
+ * before the child does anything that needs them. uid_map and gid_map must be written, by whomever, when it returns.
  *
  * @param fn        NULL: none. To return less than 0 kills the child, as with sandbox_cmd_on_ready.
  * @param userdata  Passed on as it is.
