@@ -76,6 +76,10 @@ const NUMBERS: &[(&str, i64)] = &[
     ("SANDBOX_PROC_PTRACEABLE", 4),
     ("SANDBOX_PROC_SUBSET_PID", 8),
     ("SANDBOX_PROC_RW", 16),
+    ("SANDBOX_PROC_COVERED", 32),
+    ("SANDBOX_DATA_MOUNT", 1),
+    ("SANDBOX_DATA_RW", 2),
+    ("SANDBOX_DATA_IN_PLACE", 4),
 ];
 
 /// In the order of the numbers, from 0.
@@ -103,7 +107,7 @@ const OPTIONS: &[(&str, i64, i64, i64)] = &[
     ("SPECULATION", 15, 0, 3),
     ("NEW_KEYRING", 16, 0, 1),
     ("SECUREBITS", 17, 0, 0xff),
-    ("INIT", 18, 0, 1),
+    ("INIT", 18, 0, 2),
     ("LOOPBACK", 19, 0, 1),
     ("RANDOM_FDS", 20, 0, 1),
     ("ALLOW_PRIVILEGED_HOST", 21, 0, 1),
@@ -112,6 +116,7 @@ const OPTIONS: &[(&str, i64, i64, i64)] = &[
     ("ALLOW_NO_SPECULATION", 24, 0, 1),
     ("ALLOW_NO_KEYRING", 25, 0, 1),
     ("DISABLE_USERNS", 40, 0, 1),
+    ("NOT_INHERITABLE", 41, 0, 1),
     ("ALLOW_LESS_LANDLOCK", 50, 0, 1),
     ("LANDLOCK_LOG", 51, 0, 7),
 ];
