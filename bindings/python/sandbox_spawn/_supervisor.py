@@ -126,7 +126,7 @@ class Supervisor:
     ...     supervisor.run()
 
     A handler that answers nothing leaves the call denied with ENOSYS. One that raises has it denied with EPERM, and
-    :meth:`run` or :meth:`dispatch` raises that exception.
+    :meth:`run` or :meth:`dispatch` raises that exception; but not what tells it that the caller has gone meanwhile.
     """
 
     def __init__(self, child: "Optional[Child]" = None, *, listener: Any = None, pidfd: Any = -1) -> None:
@@ -156,6 +156,8 @@ class Supervisor:
                 handler(Notification(n))
                 return 0
             except BaseException as error:
+                if isinstance(error, OSError) and error.errno == errno.ESRCH and lib.sandbox_notify_check(n) != 0:
+                    return -errno.ESRCH  # its caller has gone: nobody waits for an answer
                 lib.sandbox_notify_errno(n, errno.EPERM)  # nothing where it was answered
                 raised.append(error)
                 return _CANCELED

@@ -123,6 +123,17 @@ def test_what_a_handler_raises_comes_out_and_the_call_is_denied():
         assert b"Operation not permitted" in child.stderr.read()
 
 
+def test_a_caller_that_is_gone_is_no_error():
+    def too_late(call):
+        child.kill()
+        child.wait(20)
+        call.return_value(0)
+
+    with Child(["mkdir", "/tmp/must-not-be"], filter=[asking("mkdir", "mkdirat")]) as child, Supervisor(child) as supervisor:
+        supervisor.on(None, too_late).run()
+        assert child.wait().signal == 9
+
+
 def test_without_an_answer_the_call_is_denied():
     with Child(["mkdir", "/tmp/must-not-be"], filter=[asking("mkdir", "mkdirat")], stderr=PIPE, env={"LC_ALL": "C"}) as child, Supervisor(child) as supervisor:
         supervisor.on(None, lambda call: None).run()
