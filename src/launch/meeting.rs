@@ -1,0 +1,226 @@
+//! Between clone and exec: the host answers at the child's gates, and finds out what became of it.
+
+use super::*;
+
+impl Launch {
+    /// Answers at gates until the child has left this memory, by exec or by death; or, which is true, until its exec
+    /// waits for the caller's answer.
+    pub(super) fn meet(&mut self, pid: &mut libc::pid_t, pidfd: &mut OwnedFd, at_gate: AtGate) -> Result<bool> {
+        let mut tracee = None;
+        self.map_ids(*pid, pidfd, at_gate)?;
+        loop {
+            let Some(word) = self.await_word(pidfd.as_raw_fd(), None, tracee) else {
+                return Ok(tracee.is_some() && !self.has_left() && !fd::has_ended(pidfd.as_raw_fd()));
+            };
+            let gate = self.place.block().gate.load(Acquire);
+            if gate == gate::POOL {
+                return Ok(true);
+            }
+            self.has_met = true;
+            if gate == gate::TRACE {
+                tracee = Some(*pid);
+            }
+            match (gate, &self.leaf) {
+                (gate::LISTENER, _) => {
+                    let listener = self.take_listener(pidfd.as_raw_fd()).map_err(|error| self.reason(error, pidfd))?;
+                    self.listener = Some(listener);
+                    self.socket = None; // of no more use, and a launch may be given up with the child still in it
+                }
+                (gate::CGROUP, Some(leaf)) => leaf.enter(*pid)?,
+                (gate::LIMITS, Some(leaf)) => self.plan.cgroup.iter().flat_map(|home| &home.late).try_for_each(|setting| leaf.set(setting))?,
+                (gate::JOINED, _) => self.adopt(pid, pidfd)?,
+                _ => at_gate(gate, *pid, pidfd.as_raw_fd())?,
+            }
+            let phase = &self.place.block().phase;
+            // Fails where the child died meanwhile: the kernel's word stands.
+            if phase.compare_exchange(word, word | meet::RUNNING, Release, Acquire).is_ok() {
+                futex_wake(phase);
+            }
+            if gate == gate::LISTENER && self.exec_is_notified {
+                return Ok(true);
+            }
+        }
+    }
+
+    /// While the child is still on its way to where it needs them.
+    pub(super) fn map_ids(&mut self, pid: libc::pid_t, pidfd: &OwnedFd, at_gate: AtGate) -> Result<()> {
+        if !self.plan.maps_ids {
+            return Ok(());
+        }
+        at_gate(gate::MAPS, pid, pidfd.as_raw_fd()).map_err(|error| self.reason(error, pidfd))?;
+        let word = &self.block().maps;
+        if word.swap(maps::WRITTEN, AcqRel) == maps::AWAITED {
+            futex_wake(word);
+        }
+        Ok(())
+    }
+
+    /// Of a failure on this side: a child that had failed, or ended, says more of it.
+    pub(super) fn reason(&self, error: Error, pidfd: &OwnedFd) -> Error {
+        let is_over = self.block().state.load(Acquire) == state::FAILED || fd::has_ended(pidfd.as_raw_fd());
+        is_over.then(|| self.outcome(pidfd).err()).flatten().unwrap_or(error)
+    }
+
+    /// Sleeps until the child stands at a gate, and gives its word; `None` once it has left, or at the deadline, or where
+    /// `tracee` has stopped for its tracer to decide.
+    pub(super) fn await_word(&self, pidfd: RawFd, deadline: Option<Instant>, tracee: Option<libc::pid_t>) -> Option<u32> {
+        let block = self.place.block();
+        // A word that the kernel clears by itself needs no second look; a robust futex has a moment before it is one,
+        // and the stop of a tracee wakes no futex.
+        let needs_a_look = self.plan.enters || self.plan.copies_memory || tracee.is_some();
+        let mut patience = needs_a_look.then_some(Duration::from_millis(10));
+        loop {
+            let word = block.phase.load(Acquire);
+            if has_left(block, word) {
+                return None;
+            }
+            if word != 0 && word & meet::RUNNING == 0 {
+                return Some(word);
+            }
+            if let Some(deadline) = deadline {
+                let left = deadline.saturating_duration_since(Instant::now());
+                if left.is_zero() {
+                    return None;
+                }
+                // Only one sleeper is woken, and there may be several here.
+                patience = Some(left.min(Duration::from_millis(10)));
+            }
+            futex_wait(&block.phase, word, patience);
+            if patience.is_some() && block.phase.load(Acquire) == word && fd::has_ended(pidfd) {
+                return None;
+            }
+            if tracee.is_some_and(|pid| awaits_its_tracer(pid, pidfd)) {
+                return None;
+            }
+        }
+    }
+
+    /// Whether the child has left the host's memory.
+    pub fn has_left(&self) -> bool {
+        let block = self.place.block();
+        has_left(block, block.phase.load(Acquire))
+    }
+
+    /// Waits for an exec under way, and tells how it went; `None` at the deadline.
+    pub fn wait_exec(&self, pidfd: &OwnedFd, deadline: Instant) -> Option<Result<()>> {
+        let _ = self.await_word(pidfd.as_raw_fd(), Some(deadline), None);
+        (self.has_left() || fd::has_ended(pidfd.as_raw_fd())).then(|| self.outcome(pidfd))
+    }
+
+    /// The process in the joined pid namespace takes the place of the one that entered it, which has done its part. It
+    /// stands at the gate and is this process's child: its number is its own.
+    pub(super) fn adopt(&mut self, pid: &mut libc::pid_t, pidfd: &mut OwnedFd) -> Result<()> {
+        let joined = self.block().joined_pid.load(Acquire).cast_signed();
+        // SAFETY: no pointers.
+        let program = unsafe { libc::syscall(libc::SYS_pidfd_open, joined, 0) };
+        let program = fd::owned(RawFd::try_from(program).unwrap_or(-1))
+            .map_err(|errno| Error::new(Stage::SANDBOX_STAGE_CLONE, 2, errno as i32, "pidfd_open of the process in the joined pid namespace"))?;
+        end(*pid, pidfd.as_raw_fd());
+        (*pid, *pidfd) = (joined, program);
+        self.is_adopted = true;
+        Ok(())
+    }
+
+    /// After a failure: such a process may be there, and is a child of the host's like the one that made it.
+    pub(super) fn end_unadopted(&self) {
+        let joined = self.block().joined_pid.load(Acquire);
+        if joined == 0 || self.is_adopted {
+            return;
+        }
+        self.block().state.store(state::GIVEN_UP, Release);
+        futex_wake(&self.block().phase);
+        loop {
+            // SAFETY: waitid may be given no siginfo.
+            let reaped = unsafe { libc::waitid(libc::P_PID, joined, ptr::null_mut(), libc::WEXITED | libc::__WALL) };
+            if reaped == 0 || Errno::last() != Errno::EINTR {
+                return;
+            }
+        }
+    }
+
+    pub(super) fn take_listener(&self, pidfd: RawFd) -> Result<OwnedFd> {
+        let block = self.place.block();
+        let handoff = self.plan.ops.iter().find(|op| op.code == Code::Handoff);
+        let number = handoff.map_or(-1, |op| block.slot(op.args.first().copied().unwrap_or(u64::MAX)));
+        let Some(socket) = &self.socket else { return handoff::take(pidfd, number) };
+        // An init sends its program's pidfd; the two messages may come in either order.
+        let sent = [self.plan.has_init, block.flags & flag::SEND_LISTENER != 0].into_iter().filter(|is_sent| *is_sent);
+        let sent: Vec<OwnedFd> = sent.map(|_| handoff::receive(socket, pidfd)).collect::<Result<_>>()?;
+        let (program, listener): (Vec<OwnedFd>, Vec<OwnedFd>) = sent.into_iter().partition(|fd| handoff::is_pidfd(fd));
+        match (listener.into_iter().next(), program.first()) {
+            (Some(listener), _) => Ok(listener),
+            (None, Some(program)) => handoff::take(program.as_raw_fd(), number),
+            (None, None) => handoff::take(pidfd, number),
+        }
+    }
+
+    /// What became of the child: at the exec op, or behind it, is success.
+    pub(super) fn outcome(&self, pidfd: &OwnedFd) -> Result<()> {
+        let block = self.place.block();
+        let op = block.progress.load(Acquire) as usize;
+        match block.state.load(Acquire) {
+            state::FAILED => {
+                self.let_init_end(pidfd);
+                let errno = block.errno.load(Acquire);
+                let error = self.plan.failure(op, errno);
+                Err(match self.plan.ops.get(op) {
+                    _ if errno == libc::ETOOMANYREFS => error.hint("more fds are on their way in this user's messages than RLIMIT_NOFILE allows"),
+                    Some(at) if at.code == Code::Exec => error.hint(&self.plan.exec.hint(errno)),
+                    Some(at) if at.stage == Stage::SANDBOX_STAGE_SECCOMP as u32 => error.hint(filter::hint(errno)),
+                    Some(at) if at.stage == Stage::SANDBOX_STAGE_LANDLOCK as u32 => error.hint(landlock::hint(errno)),
+                    Some(at) if at.stage == Stage::SANDBOX_STAGE_IDENTITY as u32 => error.hint(identity::hint(errno)),
+                    Some(at) if at.stage == Stage::SANDBOX_STAGE_CAPABILITY as u32 => error.hint(privilege::hint(errno)),
+                    Some(at) if [Stage::SANDBOX_STAGE_MOUNT as u32, Stage::SANDBOX_STAGE_ROOT as u32].contains(&at.stage) => {
+                        let hint = mount::hint(self.plan.texts.get(op).map_or("", String::as_str), errno);
+                        error.hint(hint)
+                    }
+                    _ => error,
+                })
+            }
+            state::RUNNING if self.plan.ops.get(op).is_some_and(|op| op.code == Code::Exec) => Ok(()),
+            _ => Err(self.killed(op, pidfd)),
+        }
+    }
+
+    pub(super) fn killed(&self, op: usize, pidfd: &OwnedFd) -> Error {
+        self.let_init_end(pidfd);
+        let oom_kills = self.leaf.as_ref().map_or(0, Leaf::oom_kills);
+        self.plan.failure(op, if oom_kills > 0 { libc::ENOMEM } else { libc::ECANCELED }).hint(cgroup::hint(oom_kills))
+    }
+
+    /// An init reaps its program and ends by itself. Killed before that, it would leave a zombie to whoever adopts
+    /// orphans: the host, where it is the PID 1 of a container.
+    pub(super) fn let_init_end(&self, pidfd: &OwnedFd) {
+        while self.plan.has_init && fd::wait_readable(pidfd.as_raw_fd(), 1000) == Err(Errno::EINTR) {}
+    }
+}
+
+/// A 0 says so too, but not between the host's memory and the trampoline's; nor where the trampoline has come to life
+/// since the word was looked at.
+pub(super) fn has_left(block: &Block, word: u32) -> bool {
+    word & meet::LEFT != 0 || (word == 0 && block.state.load(Acquire) != state::ENTERING && block.phase.load(Acquire) == 0)
+}
+
+/// Whether a seized child stands at an execve that a filter has its tracer decide. Every other stop before the exec's,
+/// which a signal from anywhere can cause, is passed on: the tracer is this thread, and it waits for the exec.
+pub(super) fn awaits_its_tracer(pid: libc::pid_t, pidfd: RawFd) -> bool {
+    let look = |options| {
+        // SAFETY: an all-zero siginfo, ours to fill.
+        let mut info = unsafe { std::mem::zeroed::<libc::siginfo_t>() };
+        let options = options | libc::WSTOPPED | libc::WNOHANG | libc::__WALL;
+        // SAFETY: as above; waitid filled the fields of a SIGCHLD's siginfo, or zeros.
+        unsafe { (libc::waitid(libc::P_PIDFD, pidfd.cast_unsigned(), &raw mut info, options) == 0 && info.si_pid() != 0).then(|| info.si_status()) }
+    };
+    let Some(stop) = look(libc::WNOWAIT) else { return false };
+    let (event, signal) = (stop >> 8, stop & 0x7f);
+    match event {
+        libc::PTRACE_EVENT_EXEC => return false, // the caller's to see
+        libc::PTRACE_EVENT_SECCOMP => return true,
+        _ => {}
+    }
+    let _ = look(0);
+    let signal = if event == 0 { signal } else { 0 };
+    // SAFETY: no pointers; a child that was killed meanwhile says ESRCH.
+    unsafe { libc::ptrace(libc::PTRACE_CONT, pid, 0usize, usize::try_from(signal).unwrap_or(0)) };
+    false
+}
