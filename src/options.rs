@@ -64,7 +64,8 @@ pub enum sandbox_option {
     /// 1: go on with the host's session keyring where a new one is refused.
     SANDBOX_OPT_ALLOW_NO_KEYRING = 25,
     /// 1: no user namespace can be made inside the child's own (its max_user_namespaces is 0), by whoever has no
-    /// CAP_SYS_RESOURCE in it.
+    /// CAP_SYS_RESOURCE in it. 2: by nobody: its limit is 1, and the program runs in that one below it, with the caller's
+    /// ids alone, where no capability reaches the limit, the mounts or the other namespaces. Not with sandbox_cmd_user.
     SANDBOX_OPT_DISABLE_USERNS = 40,
     /// 1: the inheritable set stays empty where capabilities are kept but none is ambient.
     SANDBOX_OPT_NOT_INHERITABLE = 41,
@@ -166,7 +167,7 @@ pub const OPTIONS: [Info; 29] = {
         info(SANDBOX_OPT_ALLOW_NO_DENY_TSC, Switch, Some(0)),
         info(SANDBOX_OPT_ALLOW_NO_SPECULATION, Switch, Some(0)),
         info(SANDBOX_OPT_ALLOW_NO_KEYRING, Switch, Some(0)),
-        info(SANDBOX_OPT_DISABLE_USERNS, Switch, Some(0)),
+        info(SANDBOX_OPT_DISABLE_USERNS, UpTo(2), Some(0)),
         info(SANDBOX_OPT_NOT_INHERITABLE, Switch, Some(0)),
         info(SANDBOX_OPT_ALLOW_LESS_LANDLOCK, Switch, Some(0)),
         info(SANDBOX_OPT_LANDLOCK_LOG, UpTo(7), Some(0)),

@@ -70,6 +70,8 @@ pub const ORDER: &[Part] = &[
     // A limit that can kill must not meet the host's memory.
     Part::Any(cgroup::limit),
     Part::Any(memory::deny_write_execute),
+    // What was set up belongs to the user namespace that the program is about to leave.
+    Part::Any(namespace::nest),
     // What follows is the program's alone, not its init's.
     Part::Any(init::split),
     // The bounding set needs CAP_SETPCAP, which a change of user takes away; nothing before exec looks at it.
@@ -227,6 +229,8 @@ pub struct Builder {
     pub children: Option<u8>,
     /// The slot of the time namespace.
     pub time: Option<u8>,
+    /// The slot of the host's /proc.
+    pub proc: Option<u8>,
 }
 
 impl Plan {
@@ -263,7 +267,7 @@ impl Plan {
         let is_whole = role == Role::Whole;
         let host_ids = (is_whole && (cmd.identity.ids.is_some() || mount_plan::is_late(cmd))).then(identity::of_host);
         let enters_namespace = !cmd.joined.is_empty() || cmd.has(namespace::Ns::SANDBOX_NS_TIME);
-        let needs_memory = || oom::is_asked(cmd) || memory::is_asked(cmd) || identity::changes(cmd) || enters_namespace || cgroup::is_lethal(cmd);
+        let needs_memory = || oom::is_asked(cmd) || memory::is_asked(cmd) || identity::changes(cmd) || enters_namespace || cgroup::is_lethal(cmd) || namespace::nests(cmd);
         let enters = has_init || !is_whole || (!copies_memory && (needs_memory() || mount_plan::is_late(cmd)));
         let plan = Plan {
             role,
@@ -292,7 +296,7 @@ impl Plan {
             landlock_left_out: [0; 4],
             host_ids,
         };
-        let mut builder = Builder { plan, before_border: role != Role::Run, open_file: None, children: None, time: None };
+        let mut builder = Builder { plan, before_border: role != Role::Run, open_file: None, children: None, time: None, proc: None };
         let mut is_held = false;
         for part in ORDER {
             match part {

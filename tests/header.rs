@@ -115,7 +115,7 @@ const OPTIONS: &[(&str, i64, i64, i64)] = &[
     ("ALLOW_NO_DENY_TSC", 23, 0, 1),
     ("ALLOW_NO_SPECULATION", 24, 0, 1),
     ("ALLOW_NO_KEYRING", 25, 0, 1),
-    ("DISABLE_USERNS", 40, 0, 1),
+    ("DISABLE_USERNS", 40, 0, 2),
     ("NOT_INHERITABLE", 41, 0, 1),
     ("ALLOW_LESS_LANDLOCK", 50, 0, 1),
     ("LANDLOCK_LOG", 51, 0, 7),

@@ -165,7 +165,7 @@ void confine(struct bwrap *b) {
     for (size_t i = 0; i < sizeof off / sizeof *off; i++) /* what is open, and what is ignored, goes on */
         must(sandbox_cmd_set(b->cmd, (uint32_t)off[i], 0), "options");
     must(sandbox_cmd_set(b->cmd, SANDBOX_OPT_NEW_SESSION, b->new_session), "--new-session");
-    must(sandbox_cmd_set(b->cmd, SANDBOX_OPT_DISABLE_USERNS, b->disables_userns), "--disable-userns");
+    must(sandbox_cmd_set(b->cmd, SANDBOX_OPT_DISABLE_USERNS, b->disables_userns ? 2 : 0), "--disable-userns");
     must(sandbox_cmd_set(b->cmd, SANDBOX_OPT_LOOPBACK, (b->namespaces & SANDBOX_NS_NET) != 0), "--unshare-net");
     must(sandbox_cmd_set(b->cmd, SANDBOX_OPT_DEATH_SIGNAL, b->die_with_parent ? 9 : 0), "--die-with-parent");
     bool has_init = !b->as_pid_1 && (b->namespaces & SANDBOX_NS_PID || b->locks.count || b->sync_fd >= 0);

@@ -158,20 +158,62 @@ pub fn close(cmd: &Cmd, plan: &mut Builder) -> Result<()> {
     if !cmd.has(Ns::SANDBOX_NS_USER) {
         return Err(Error::new(Stage::SANDBOX_STAGE_USERNS, 1, libc::EINVAL, "DISABLE_USERNS without a user namespace of its own"));
     }
-    write_file(plan, Stage::SANDBOX_STAGE_USERNS, c"/proc/sys/user/max_user_namespaces", "0\n")
+    if !nests(cmd) {
+        return write_file(plan, STAGE, LIMIT, "0\n");
+    }
+    if cmd.identity.ids.is_some() {
+        return Err(Error::new(STAGE, 1, libc::EINVAL, "DISABLE_USERNS 2 with a user to change to"));
+    }
+    write_file(plan, STAGE, LIMIT, "1\n")?;
+    let slot = plan.slot(Source::Op)?;
+    let path = plan.string(c"/proc");
+    let args = [(libc::AT_FDCWD as i64).into(), Arg::Data(path), Arg::Value((libc::O_PATH | libc::O_DIRECTORY | libc::O_CLOEXEC) as u64)];
+    plan.call(STAGE, 2, libc::SYS_openat, &args, "open the host's /proc").out = slot;
+    plan.proc = Some(slot);
+    Ok(())
+}
+
+const STAGE: Stage = Stage::SANDBOX_STAGE_USERNS;
+const LIMIT: &CStr = c"/proc/sys/user/max_user_namespaces";
+
+/// A second user namespace in the first, which owns all else.
+pub fn nests(cmd: &Cmd) -> bool {
+    cmd.options.get(Opt::SANDBOX_OPT_DISABLE_USERNS) == Some(2)
+}
+
+/// Its only ids are those that the child has: who makes it may map no others.
+pub fn nest(cmd: &Cmd, plan: &mut Builder) -> Result<()> {
+    let Some(proc) = plan.proc.take() else { return Ok(()) };
+    let [_, uid, _, _, gid, _] = crate::confine::identity::of_host();
+    let inside = |maps: Vec<Map>, id: u32| {
+        let found = maps.iter().find_map(|map| id.checked_sub(map.outside).filter(|rest| *rest < map.count).map(|rest| map.inside + rest));
+        found.ok_or_else(|| Error::new(STAGE, 2, libc::EINVAL, "DISABLE_USERNS 2 without the caller's own ids"))
+    };
+    let (uid, gid) = (inside(uids(cmd), uid)?, inside(gids(cmd), gid)?);
+    plan.call(STAGE, 2, libc::SYS_unshare, &[Arg::Value(Ns::SANDBOX_NS_USER as u64)], "a user namespace below it");
+    for (file, text) in [(c"self/uid_map", format!("{uid} {uid} 1\n")), (c"self/setgroups", "deny\n".to_owned()), (c"self/gid_map", format!("{gid} {gid} 1\n"))] {
+        write_at(plan, STAGE, 2, (Arg::Slot(proc), file), &text)?;
+    }
+    plan.call(STAGE, 2, libc::SYS_close, &[Arg::Slot(proc)], "close the host's /proc");
+    plan.op(STAGE, 2, Code::Forget, [proc.into(), 0, 0], "forget it");
+    Ok(())
 }
 
 /// By the host's /proc, which the child's root may lack.
 fn write_file(plan: &mut Builder, stage: Stage, path: &CStr, text: &str) -> Result<()> {
+    write_at(plan, stage, 1, ((libc::AT_FDCWD as i64).into(), path), text)
+}
+
+fn write_at(plan: &mut Builder, stage: Stage, index: usize, (from, path): (Arg, &CStr), text: &str) -> Result<()> {
     let at = plan.string(path);
     let data = plan.data(text.as_bytes());
     let slot = plan.slot(Source::Op)?;
-    let args = [(libc::AT_FDCWD as i64).into(), Arg::Data(at), Arg::Value((libc::O_WRONLY | libc::O_CLOEXEC) as u64)];
-    plan.call(stage, 1, libc::SYS_openat, &args, format_args!("open {}", quoted(path))).out = slot;
+    let args = [from, Arg::Data(at), Arg::Value((libc::O_WRONLY | libc::O_CLOEXEC) as u64)];
+    plan.call(stage, index, libc::SYS_openat, &args, format_args!("open {}", quoted(path))).out = slot;
     let args = [Arg::Slot(slot), Arg::Data(data), Arg::Value(text.len() as u64)];
-    plan.call(stage, 1, libc::SYS_write, &args, format_args!("write {:?} to {}", text.trim_end(), quoted(path)));
-    plan.call(stage, 1, libc::SYS_close, &[Arg::Slot(slot)], "close it");
-    plan.op(stage, 1, Code::Forget, [slot.into(), 0, 0], "forget it");
+    plan.call(stage, index, libc::SYS_write, &args, format_args!("write {:?} to {}", text.trim_end(), quoted(path)));
+    plan.call(stage, index, libc::SYS_close, &[Arg::Slot(slot)], "close it");
+    plan.op(stage, index, Code::Forget, [slot.into(), 0, 0], "forget it");
     Ok(())
 }
 
