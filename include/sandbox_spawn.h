@@ -272,7 +272,8 @@ typedef enum sandbox_option {
     SANDBOX_OPT_ALLOW_NO_KEYRING = 25,
     /**
      * 1: no user namespace can be made inside the child's own (its max_user_namespaces is 0), by whoever has no
-     * CAP_SYS_RESOURCE in it.
+     * CAP_SYS_RESOURCE in it. 2: by nobody: its limit is 1, and the program runs in that one below it, with the caller's
+     * ids alone, where no capability reaches the limit, the mounts or the other namespaces. Not with sandbox_cmd_user.
      */
     SANDBOX_OPT_DISABLE_USERNS = 40,
     /**
