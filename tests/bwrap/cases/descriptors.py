@@ -2,6 +2,7 @@
 import json
 import platform
 import struct
+import subprocess
 
 from table import FULL, OUT, PROC, USR, Path, case, scene
 
@@ -152,3 +153,33 @@ def _(program):
 case("--info-fd and --json-status-fd are closed inside", "--info-fd {i} --json-status-fd {j}", "ls /proc/self/fd", base=PROC, fds={"i": OUT, "j": OUT}, same=False, out="^0\n1\n2\n3$")
 case("--info-fd, not a number", "--info-fd x", code=1, err="^bwrap: ")
 case("--json-status-fd, not a number", "--json-status-fd x", code=1, err="^bwrap: ")
+
+# The standard fds as fds of options, and where they are closed
+case("--args 0", "--args 0", "echo $A", stdin=zeros("--setenv", "A", "b"), out="^b$")
+case("--file 0", "--file 0 /a", "cat /a", stdin=b"text\n", out="^text$")
+case("--ro-bind-data 0 and 40", "--ro-bind-data 0 /a --ro-bind-data {f} /b", "cat /a /b", stdin=b"text\n", fds={"f": b"more\n"}, out="^more$")
+case("--seccomp 0", "--seccomp 0", MAKE, stdin=refuse("mkdir", FULL_DISK), code=2, err="No space left")
+case("--bind-fd 0", "--bind-fd 0 /x", "ls /x", stdin=b"", code=None)
+
+
+def closed(fds, options=()):
+    """Started from a shell that has closed some of 0, 1 and 2; what is said goes to a file. The closed ones may be
+    /dev/null inside, and no more than that."""
+    def play(program):
+        words = program.words([program.path, *FULL.split(), *options, "--bind", "{d}", "/d", "/usr/bin/python3", "-I", "-S", "-c", """
+import os
+def what(fd):
+    try: return os.readlink(f'/proc/self/fd/{fd}')
+    except OSError: return '/dev/null'
+others = [name for name in map(what, range(64)) if name != '/dev/null']
+open('/d/seen', 'w').write(f'in {others}')
+os._exit(5)"""], {})
+        code = subprocess.run(["sh", "-c", 'exec "$@" ' + fds, "sh", *words], timeout=60, check=False, stdin=subprocess.DEVNULL,
+                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode
+        return f"{code} {program.file('seen')}"
+    return play
+
+
+for fds in ("<&-", ">&-", "2>&-", "<&- >&- 2>&-"):
+    for spaces in ([], ["--unshare-all"]):
+        scene(f"closed: {fds} {' '.join(spaces)}".strip(), out="5 in []")(closed(fds, spaces))

@@ -1,5 +1,7 @@
 """The kernel's own trees, the flags of every mount, and links and mounts of the host's that might lead out."""
-from table import FULL, PROC, USR, case
+import os
+
+from table import FULL, PROC, USR, case, scene
 
 INFO = "exec cat /proc/self/mountinfo"
 FLAGS = "mount of .* is seen"
@@ -53,3 +55,15 @@ case("no chroot, no unshare of mounts", run="chroot /usr true; unshare -m true",
 case("as root of a nested user namespace: a read-only bind stays so", "--unshare-user --disable-userns --uid 0 --gid 0 --cap-add ALL --ro-bind {d} /x", "mount -o remount,rw,bind /x; umount /x; touch /x/y", base=PROC, code=1, err="Read-only")
 case("suid programs have no effect", "--tmpfs /t", "cp /usr/bin/id /t/id && chmod 4755 /t/id && /t/id -u", code=None)
 case("devices in a bind are dead", "--bind {d}/data /x --bind /dev/zero /x/zero", "head -c 1 /x/zero", code=1, err="denied")
+
+
+# Targets through links that a stranger left in a writable tree: where they lead outside, nothing is made there.
+for option, words in (("--dir", ["--dir", "/x/{l}/made"]), ("--tmpfs", ["--tmpfs", "/x/{l}/made"]), ("--bind", ["--bind", "{d}/data", "/x/{l}/made"]),
+                      ("--symlink", ["--symlink", "y", "/x/{l}/made"]), ("--ro-bind of a file", ["--ro-bind", "{d}/data/file", "/x/{l}/made"])):
+    for kind, target in (("absolute", "{d}/other"), ("relative", "../" * 12 + "{d}/other")):
+        def play(program, words=words, target=target):
+            os.mkdir(program.directory + "/tree")
+            os.symlink(program.words([target], {})[0], program.directory + "/tree/evil")
+            program.run([*USR.split(), "--bind", "{d}/tree", "/x"] + [word.replace("{l}", "evil") for word in words], ["true"])
+            return "made" if os.path.lexists(program.directory + "/other/made") else "nothing"
+        scene(f"{option} through a link to elsewhere, {kind}: nothing is made there", out="nothing")(play)

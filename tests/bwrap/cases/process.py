@@ -34,6 +34,9 @@ for option, number in (("bind", 2), ("ro-bind", 2), ("dev-bind", 2), ("bind-try"
                        ("bind-fd", 2), ("ro-bind-fd", 2)):
     case(f"--{option} with an argument missing", " ".join(["--" + option] + ["1"] * (number - 1)), base="", command=[], code=1, err="^bwrap: .*--" + option.replace("ro-bind-fd", "(ro-)?bind-fd"))
 
+case("--exec-label without SELinux", "--exec-label x", code=1, err="^bwrap: ")
+case("--file-label without SELinux", "--file-label x", code=1, err="^bwrap: ")
+
 # Starting the program
 case("no such program", command=["nonesuch"], code=1, err="^bwrap: .*nonesuch.*No such file")
 case("no such program, by path", command=["/nonesuch/x"], code=1, err="^bwrap: .*/nonesuch/x.*No such file")
