@@ -73,7 +73,10 @@ for _ in range(20):
         if os.fork() == 0: os._exit(0)
         os._exit(0)
     os.wait()
-def states(): return [open(f'/proc/{p}/stat').read().rsplit(') ')[1][0] for p in os.listdir('/proc') if p.isdigit() and p != '1']
+def state(p):
+    try: return open(f'/proc/{p}/stat').read().rsplit(') ')[1][0]
+    except OSError: return 'gone'
+def states(): return [state(p) for p in os.listdir('/proc') if p.isdigit() and p != '1']
 for _ in range(600):
     if 'Z' not in states(): break
     time.sleep(0.05)
