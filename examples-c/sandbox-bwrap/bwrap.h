@@ -43,6 +43,8 @@ struct bwrap {
     int userns_fd, userns2_fd, pidns_fd, sync_fd, block_fd, userns_block_fd, info_fd, json_fd, seccomp_fd; /* -1: none */
     int *seccomp_fds;
     size_t seccomp_count;
+    sandbox_filter **filters; /* once they are read */
+    size_t filter_count;
     struct list layers, locks;
     struct operation *operations;
     size_t operation_count;
@@ -53,12 +55,14 @@ struct bwrap {
 
 /* One of the file system's, in the order given. */
 struct operation {
-    void (*put)(struct bwrap *b, const struct operation *o);
+    void (*put)(struct bwrap *b, struct operation *o);
     const struct row *row;
     const char *source, *work, *target;
     const char **layers;
     int fd, perms;
     uint64_t size;
+    char *content; /* what the fd gave, once it is read */
+    size_t length;
 };
 
 extern const struct row rows[]; /* ends with a name of NULL */
@@ -69,18 +73,18 @@ void print_help(FILE *out);
 void print_completion(void);
 void print_manual(void);
 
-void do_bind(struct bwrap *b, const struct operation *o);
-void do_bind_fd(struct bwrap *b, const struct operation *o);
-void do_data(struct bwrap *b, const struct operation *o);
-void do_chmod(struct bwrap *b, const struct operation *o);
-void do_remount(struct bwrap *b, const struct operation *o);
-void do_proc(struct bwrap *b, const struct operation *o);
-void do_dev(struct bwrap *b, const struct operation *o);
-void do_tmpfs(struct bwrap *b, const struct operation *o);
-void do_mqueue(struct bwrap *b, const struct operation *o);
-void do_dir(struct bwrap *b, const struct operation *o);
-void do_symlink(struct bwrap *b, const struct operation *o);
-void do_overlay(struct bwrap *b, const struct operation *o);
+void do_bind(struct bwrap *b, struct operation *o);
+void do_bind_fd(struct bwrap *b, struct operation *o);
+void do_data(struct bwrap *b, struct operation *o);
+void do_chmod(struct bwrap *b, struct operation *o);
+void do_remount(struct bwrap *b, struct operation *o);
+void do_proc(struct bwrap *b, struct operation *o);
+void do_dev(struct bwrap *b, struct operation *o);
+void do_tmpfs(struct bwrap *b, struct operation *o);
+void do_mqueue(struct bwrap *b, struct operation *o);
+void do_dir(struct bwrap *b, struct operation *o);
+void do_symlink(struct bwrap *b, struct operation *o);
+void do_overlay(struct bwrap *b, struct operation *o);
 void build_files(struct bwrap *b);
 
 uint64_t capability(const char *name);

@@ -109,8 +109,8 @@ static void load_filter(struct bwrap *b, int fd) {
         die("the seccomp filter is no list of instructions: %zu bytes", length);
     sandbox_filter *filter = sandbox_filter_new(SANDBOX_ACT_ALLOW);
     must(sandbox_filter_bpf(filter, program, length / sizeof(struct sock_filter)), "the seccomp filter");
-    must(sandbox_cmd_filter(b->cmd, filter), "the seccomp filter");
-    sandbox_filter_free(filter);
+    b->filters = grown(b->filters, b->filter_count, sizeof *b->filters);
+    b->filters[b->filter_count++] = filter;
     free(program);
 }
 
@@ -182,10 +182,12 @@ void confine(struct bwrap *b) {
     build_files(b);
     set_environment(b);
     keep_capabilities(b);
-    if (b->seccomp_fd >= 0)
+    if (b->seccomp_fd >= 0 && !b->filters)
         load_filter(b, b->seccomp_fd);
-    for (size_t i = 0; i < b->seccomp_count; i++)
+    for (size_t i = b->filter_count; i < b->seccomp_count; i++)
         load_filter(b, b->seccomp_fds[i]);
+    for (size_t i = 0; i < b->filter_count; i++)
+        must(sandbox_cmd_filter(b->cmd, b->filters[i]), "the seccomp filter");
     must(sandbox_cmd_on_ready(b->cmd, say_started, b), "the start");
     if (b->userns_block_fd >= 0)
         must(sandbox_cmd_on_maps(b->cmd, wait_for_maps, b), "--userns-block-fd");

@@ -1,6 +1,7 @@
 /* The file system: each operation as calls of the library, in the order given. */
 #include "bwrap.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -28,7 +29,7 @@ static void make_parents(struct bwrap *b, const struct operation *o, unsigned pe
     free(path);
 }
 
-void do_bind(struct bwrap *b, const struct operation *o) {
+void do_bind(struct bwrap *b, struct operation *o) {
     struct stat found;
     if (o->row->number & SANDBOX_MOUNT_OPTIONAL && stat(o->source, &found) < 0 && errno != ENOENT)
         die("%s: %s", o->source, strerror(errno)); /* to try means that it may be absent, no more */
@@ -36,27 +37,26 @@ void do_bind(struct bwrap *b, const struct operation *o) {
     must(sandbox_cmd_bind(b->cmd, o->source, o->target, (uint64_t)o->row->number), o->target);
 }
 
-void do_bind_fd(struct bwrap *b, const struct operation *o) {
+void do_bind_fd(struct bwrap *b, struct operation *o) {
     make_parents(b, o, 0);
     must(sandbox_cmd_bind_fd(b->cmd, o->fd, o->target, (uint64_t)o->row->number), o->target);
-    close(o->fd);
+    fcntl(o->fd, F_SETFD, FD_CLOEXEC); /* not the program's */
 }
 
-void do_data(struct bwrap *b, const struct operation *o) {
-    size_t length;
-    char *content = all_of(o->fd, o->target, &length);
+void do_data(struct bwrap *b, struct operation *o) {
+    if (!o->content)
+        o->content = all_of(o->fd, o->target, &o->length);
     bool is_mount = o->row->number & SANDBOX_DATA_MOUNT;
     unsigned mode = o->perms >= 0 ? (unsigned)o->perms : is_mount ? 0600 : 0666;
     make_parents(b, o, mode);
-    must(sandbox_cmd_data(b->cmd, o->target, content, length, mode, (uint64_t)o->row->number), o->target);
-    free(content);
+    must(sandbox_cmd_data(b->cmd, o->target, o->content, o->length, mode, (uint64_t)o->row->number), o->target);
 }
 
-void do_chmod(struct bwrap *b, const struct operation *o) { must(sandbox_cmd_chmod(b->cmd, o->target, (unsigned)o->perms), o->target); }
-void do_remount(struct bwrap *b, const struct operation *o) { must(sandbox_cmd_remount(b->cmd, o->target, 0), o->target); }
+void do_chmod(struct bwrap *b, struct operation *o) { must(sandbox_cmd_chmod(b->cmd, o->target, (unsigned)o->perms), o->target); }
+void do_remount(struct bwrap *b, struct operation *o) { must(sandbox_cmd_remount(b->cmd, o->target, 0), o->target); }
 
 /* Of a pid namespace of its own; else the host's, which shows the same and can be had in any user namespace. */
-void do_proc(struct bwrap *b, const struct operation *o) {
+void do_proc(struct bwrap *b, struct operation *o) {
     static const char *const covered[] = {"/sys", "/sysrq-trigger", "/irq", "/bus"};
     make_parents(b, o, 0);
     if (b->namespaces & SANDBOX_NS_PID || b->pidns_fd >= 0) {
@@ -73,7 +73,7 @@ void do_proc(struct bwrap *b, const struct operation *o) {
 }
 
 /* One that the program may add to, other than the library's own. */
-void do_dev(struct bwrap *b, const struct operation *o) {
+void do_dev(struct bwrap *b, struct operation *o) {
     static const char *const nodes[] = {"/null", "/zero", "/full", "/random", "/urandom", "/tty"};
     static const char *const links[][2] = {{"/proc/self/fd/0", "/stdin"}, {"/proc/self/fd/1", "/stdout"}, {"/proc/self/fd/2", "/stderr"},
                                            {"/proc/self/fd", "/fd"},      {"/proc/kcore", "/core"},       {"pts/ptmx", "/ptmx"}};
@@ -90,7 +90,7 @@ void do_dev(struct bwrap *b, const struct operation *o) {
         must(sandbox_cmd_bind(b->cmd, terminal, joined(o->target, "/console"), SANDBOX_MOUNT_RW | SANDBOX_MOUNT_DEV), terminal);
 }
 
-void do_tmpfs(struct bwrap *b, const struct operation *o) {
+void do_tmpfs(struct bwrap *b, struct operation *o) {
     unsigned mode = o->perms >= 0 ? (unsigned)o->perms : 0755;
     make_parents(b, o, mode);
     must(sandbox_cmd_tmpfs(b->cmd, o->target, o->size, mode & 01777), o->target);
@@ -98,12 +98,12 @@ void do_tmpfs(struct bwrap *b, const struct operation *o) {
         must(sandbox_cmd_chmod(b->cmd, o->target, mode), o->target);
 }
 
-void do_mqueue(struct bwrap *b, const struct operation *o) {
+void do_mqueue(struct bwrap *b, struct operation *o) {
     make_parents(b, o, 0);
     must(sandbox_cmd_mqueue(b->cmd, o->target), o->target);
 }
 
-void do_dir(struct bwrap *b, const struct operation *o) {
+void do_dir(struct bwrap *b, struct operation *o) {
     if (strspn(o->target, "/.") == strlen(o->target))
         return; /* the root is there */
     unsigned mode = o->perms >= 0 ? (unsigned)o->perms : 0755;
@@ -111,12 +111,12 @@ void do_dir(struct bwrap *b, const struct operation *o) {
     must(sandbox_cmd_dir(b->cmd, o->target, mode & 01777), o->target); /* mkdir takes no more */
 }
 
-void do_symlink(struct bwrap *b, const struct operation *o) {
+void do_symlink(struct bwrap *b, struct operation *o) {
     make_parents(b, o, 0);
     must(sandbox_cmd_symlink(b->cmd, o->source, o->target), o->target);
 }
 
-void do_overlay(struct bwrap *b, const struct operation *o) {
+void do_overlay(struct bwrap *b, struct operation *o) {
     make_parents(b, o, 0);
     if (o->row->number == 2)
         must(sandbox_cmd_overlay_ro(b->cmd, o->layers, o->target), o->target);

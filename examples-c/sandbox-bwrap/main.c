@@ -82,12 +82,14 @@ char *all_of(int fd, const char *what, size_t *length) {
     return all;
 }
 
-/* A script without a "#!" line is the shell's, as execvp has it. */
-static int start(struct bwrap *b, sandbox_child **child) {
-    sandbox_error error;
-    int result = sandbox_spawn(b->cmd, child, &error);
-    if (result < 0)
-        die("%s", error.message);
+static int start(struct bwrap *b, const char *program, char **arguments, sandbox_child **child, sandbox_error *error) {
+    b->cmd = sandbox_cmd_new(program);
+    must(sandbox_cmd_args(b->cmd, (const char *const *)arguments), program);
+    if (b->argv0)
+        must(sandbox_cmd_arg0(b->cmd, b->argv0), "--argv0");
+    confine(b);
+    int result = sandbox_spawn(b->cmd, child, error);
+    sandbox_cmd_free(b->cmd);
     return result;
 }
 
@@ -96,6 +98,7 @@ int main(int argc, char **argv) {
                       .userns_block_fd = -1, .info_fd = -1, .json_fd = -1, .seccomp_fd = -1, .home = getenv("HOME")};
     sandbox_child *child;
     sandbox_status status;
+    sandbox_error error;
     parse_arguments(&b, argc, argv);
     check(&b);
     signal(SIGCHLD, SIG_DFL);
@@ -107,13 +110,12 @@ int main(int argc, char **argv) {
             fcntl(*fd, F_SETFD, FD_CLOEXEC);
     b.own_caps = own_capabilities();
     enter_given_namespaces(&b);
-    b.cmd = sandbox_cmd_new(b.argv[0]);
-    must(sandbox_cmd_args(b.cmd, (const char *const *)b.argv + 1), b.argv[0]);
-    if (b.argv0)
-        must(sandbox_cmd_arg0(b.cmd, b.argv0), "--argv0");
-    confine(&b);
-    start(&b, &child);
-    sandbox_cmd_free(b.cmd);
+    int result = start(&b, b.argv[0], b.argv + 1, &child, &error);
+    /* A script without a "#!" line is the shell's, as execvp has it; not where others had to map the first one's ids. */
+    if (result == -ENOEXEC && error.stage == SANDBOX_STAGE_EXEC && b.userns_block_fd < 0)
+        result = start(&b, "/bin/sh", b.argv, &child, &error);
+    if (result < 0)
+        die("%s", error.message);
     int waited = sandbox_child_wait(child, -1, &status, sizeof status);
     if (waited < 0)
         die("the program's status is not known: %s", strerror(-waited));

@@ -168,7 +168,7 @@ static void prefix_level(struct bwrap *b, const struct row *row, char **values) 
 
 /* ---- operations on files: kept in their order */
 
-static struct operation *add(struct bwrap *b, const struct row *row, void (*put)(struct bwrap *, const struct operation *), const char *source,
+static struct operation *add(struct bwrap *b, const struct row *row, void (*put)(struct bwrap *, struct operation *), const char *source,
                              const char *target) {
     b->operations = grown(b->operations, b->operation_count, sizeof *b->operations);
     struct operation *o = &b->operations[b->operation_count++];

@@ -44,20 +44,22 @@ static void write_start(const struct bwrap *b, int fd, int32_t pid, const char *
     free(text);
 }
 
-static void write_info(const struct bwrap *b, int32_t pid) {
+static void write_info(struct bwrap *b, int32_t pid) {
     if (b->info_fd >= 0) {
         write_start(b, b->info_fd, pid, "\n    ", "\n    ", "\n", "--info-fd");
         close(b->info_fd);
+        b->info_fd = -1;
     }
     if (b->json_fd >= 0)
         write_start(b, b->json_fd, pid, " ", " ", " ", "--json-status-fd");
 }
 
-static void wait_for(int fd) {
+static void wait_for(int *fd) {
     char byte;
-    while (read(fd, &byte, 1) < 0 && errno == EINTR) {
+    while (read(*fd, &byte, 1) < 0 && errno == EINTR) {
     }
-    close(fd);
+    close(*fd);
+    *fd = -1;
 }
 
 static int write_map(int32_t pid, const char *file, const char *text) {
@@ -86,21 +88,23 @@ int map_ids(int32_t pid, int pidfd, void *userdata) {
 
 /* The child stands still, its ids not yet mapped. */
 int wait_for_maps(int32_t pid, int pidfd, void *userdata) {
-    const struct bwrap *b = userdata;
+    struct bwrap *b = userdata;
     (void)pidfd;
     write_info(b, pid);
-    wait_for(b->userns_block_fd);
+    char byte;
+    while (read(b->userns_block_fd, &byte, 1) < 0 && errno == EINTR) {
+    }
     return 0;
 }
 
 /* The child stands still, in its namespaces. */
 int say_started(int32_t pid, int pidfd, void *userdata) {
-    const struct bwrap *b = userdata;
+    struct bwrap *b = userdata;
     (void)pidfd;
     if (b->userns_block_fd < 0)
         write_info(b, pid);
     if (b->block_fd >= 0)
-        wait_for(b->block_fd);
+        wait_for(&b->block_fd);
     return 0;
 }
 
