@@ -22,7 +22,7 @@ case("mounts: mqueue", "--unshare-ipc --mqueue /q", run=INFO, base=PROC, mounts=
 
 # --dev
 case("--dev: what is in it", run="find /dev -printf '%p %y %m %l\\n' | sort", base=FULL, out="^/dev/null c 666")
-case("--dev: whose it is", run="stat -c '%n %u %g %t:%T' /dev /dev/null /dev/shm /dev/pts /dev/zero /dev/urandom", base=FULL, out="^/dev/null .*1:3$")
+case("--dev: whose it is", run="stat -c '%n %u %g %t:%T' /dev /dev/null /dev/shm /dev/zero /dev/urandom", base=FULL, out="^/dev/null .*1:3$")
 case("--dev: its devices work", run="head -c 4 /dev/zero | od -An -c; head -c 9 /dev/urandom | wc -c; echo x > /dev/null; cat /dev/zero | head -c 1 > /dev/full", base=FULL, code=1, out="^9$", err="No space left")
 case("--dev: /dev/shm can be written to", run="echo x > /dev/shm/x && cat /dev/shm/x", base=FULL, out="^x$")
 case("--dev: /dev itself can be written to", run="echo x > /dev/x && cat /dev/x", base=FULL, out="^x$")
@@ -31,7 +31,8 @@ case("--dev: a pseudo terminal", base=FULL, command=["/usr/bin/python3", "-c", "
 case("--dev elsewhere", "--dev /other/dev", "ls /other/dev; head -c 3 /other/dev/zero | wc -c", out="^3$")
 case("--dev over a bound /dev", "--dev-bind /dev /dev --dev /dev", "ls /dev", out="^null$")
 case("--dev with a bind inside", "--dev /dev --bind {d}/data /dev/x --tmpfs /dev/shm", "cat /dev/x/file; stat -c %a /dev/shm", out="^secret$")
-case("--dev in a new user namespace", "--unshare-user", "find /dev -printf '%p %y %m %U %l\\n' | sort", base=FULL, out="^/dev/null c 666")
+# /dev/pts itself is root's, who is somebody there with bubblewrap, which is root of one more user namespace for it.
+case("--dev in a new user namespace", "--unshare-user", "find /dev -not -name pts -printf '%p %y %m %U %l\\n' | sort", base=FULL, out="^/dev/null c 666")
 case("--dev: no new device works", run="mknod /dev/mine c 1 3; head -c 1 /dev/mine", base=FULL, code=1, err="not permitted|denied")
 
 # --proc
