@@ -174,3 +174,59 @@ TEST(holds_nothing, "the init holds no pipe of the program's open, and nobody bu
         sandbox_child_free(child);
     }
 }
+
+static bool is_readable(int fd, int milliseconds) {
+    struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
+    return poll(&poll_fd, 1, milliseconds) == 1;
+}
+
+TEST(lingers, "with INIT 2 the program's end is told while what it left runs on; to free the handle ends that") {
+    int held[2];
+    char byte;
+    CHECK_EQ(pipe2(held, O_CLOEXEC), 0);
+    for (int with_namespace = 0; with_namespace < 2; with_namespace++) {
+        sandbox_cmd *cmd = sandbox_cmd_new("/bin/sh");
+        sandbox_child *child;
+        sandbox_status status;
+        sandbox_error error;
+        const char *places[] = {"/not/there", "/usr", NULL};
+        sandbox_cmd_arg(cmd, "-c");
+        sandbox_cmd_arg(cmd, with_namespace ? "test \"$PWD\" = /usr || exit 9; sleep 1000 & exit 5" : "test \"$PWD\" = /usr && exit 5");
+        sandbox_cmd_set(cmd, SANDBOX_OPT_INIT, 2);
+        sandbox_cmd_set(cmd, SANDBOX_OPT_DEATH_SIGNAL, 0);
+        CHECK_EQ(sandbox_cmd_cwd_first(cmd, places), 0);
+        CHECK_EQ(sandbox_cmd_init_fd(cmd, held[1]), 0);
+        CHECK_EQ(sandbox_cmd_init_lock(cmd, "/etc/passwd"), 0);
+        if (with_namespace) sandbox_cmd_unshare(cmd, SANDBOX_NS_USER | SANDBOX_NS_PID);
+        if (sandbox_spawn(cmd, &child, &error) < 0) FAIL("%s", error.message);
+        sandbox_cmd_free(cmd);
+        CHECK_EQ(sandbox_child_wait(child, 20000, &status, sizeof status), 0);
+        CHECK_EQ(status.kind, SANDBOX_EXITED);
+        CHECK_EQ(status.code, 5);
+        /* Without a pid namespace only its own children are the init's. */
+        sandbox_fds fds;
+        sandbox_child_fds(child, &fds, sizeof fds);
+        if (with_namespace) CHECK(!is_readable(fds.pidfd, 100));
+        int pidfd = fcntl(fds.pidfd, F_DUPFD_CLOEXEC, 3);
+        sandbox_child_free(child);
+        CHECK(is_readable(pidfd, 20000));
+        close(pidfd);
+    }
+    close(held[1]);
+    CHECK_EQ(read(held[0], &byte, 1), 0); /* nobody holds it any more */
+    close(held[0]);
+}
+
+TEST(held, "what is to be held needs an init, and only a lingering one may outlive its host") {
+    sandbox_error error;
+    sandbox_child *child;
+    sandbox_cmd *cmd = sandbox_cmd_new("/bin/true");
+    sandbox_cmd_init_fd(cmd, 0);
+    CHECK_EQ(sandbox_spawn(cmd, &child, &error), -EINVAL);
+    CHECK_EQ(error.stage, SANDBOX_STAGE_INIT);
+    sandbox_cmd_free(cmd);
+    cmd = under_init(sandbox_cmd_new("/bin/true"));
+    sandbox_cmd_set(cmd, SANDBOX_OPT_DEATH_SIGNAL, 0);
+    CHECK_EQ(sandbox_spawn(cmd, &child, &error), -EINVAL);
+    sandbox_cmd_free(cmd);
+}
