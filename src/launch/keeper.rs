@@ -68,8 +68,11 @@ impl Keeper {
 }
 
 impl Launch {
+    /// Once the child has armed its signal, or never will: one that was killed before would leave its keeper waiting.
     pub(super) fn wait_for_keeper(&self) {
-        let word = &self.place.block().keeper;
+        let Block { keeper: word, armed, .. } = self.place.block();
+        armed.store(1, Release);
+        futex_wake(armed);
         loop {
             match word.load(Acquire) {
                 0 => return,

@@ -237,6 +237,46 @@ static void let_go(const struct host *host) {
     CHECK(write(host->out, &pid, sizeof pid) == sizeof pid);
 }
 
+/* --- a child that is killed before it has done anything --- */
+
+static int kill_it(pid_t pid, int pidfd, void *userdata) {
+    (void)pid, (void)userdata;
+    return (int)syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);
+}
+
+/* On the one processor the child mostly comes to run only once the host sleeps: the signal is there first. */
+static void *kill_early(void *data) {
+    sandbox_cmd *cmd = data;
+    sandbox_child *child;
+    sandbox_error error;
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    CPU_SET((size_t)sched_getcpu(), &one);
+    CHECK_EQ(sched_setaffinity(0, sizeof one, &one), 0);
+    for (int turn = 0; turn < 100; turn++) {
+        CHECK(sandbox_spawn(cmd, &child, &error) < 0);
+        CHECK(child == NULL);
+    }
+    return NULL;
+}
+
+TEST(killed_early, "a child killed before its first step fails the spawn, in any thread: none waits for it") {
+    sandbox_cmd *cmd = sandbox_cmd_new("/bin/true");
+    sandbox_child *child;
+    sandbox_error error;
+    pthread_t thread;
+    sandbox_cmd_unshare(cmd, SANDBOX_NS_USER);
+    if (sandbox_spawn(cmd, &child, &error) < 0) SKIP("%s", error.message);
+    sandbox_child_free(child);
+    sandbox_cmd_on_maps(cmd, kill_it, NULL);
+    alarm(60);
+    CHECK_EQ(pthread_create(&thread, NULL, kill_early, cmd), 0);
+    CHECK_EQ(pthread_join(thread, NULL), 0);
+    kill_early(cmd);
+    alarm(0);
+    sandbox_cmd_free(cmd);
+}
+
 TEST(outlives, "with DEATH_SIGNAL 0 and detached a child outlives its host") {
     for (int from_thread = 0; from_thread < 2; from_thread++) {
         int out[2], status;
