@@ -18,6 +18,7 @@ const O_PATH: usize = 0o10_000_000;
 const O_CREAT_EXCL: usize = 0o300;
 const O_CREAT_TRUNC: usize = 0o1100;
 const O_WRONLY: usize = 1;
+const O_NONBLOCK: usize = 0o4000;
 #[cfg(target_arch = "x86_64")]
 const O_DIRECTORY: usize = 0o200_000;
 #[cfg(target_arch = "x86_64")]
@@ -417,7 +418,6 @@ fn says(directory: i32, name: usize, text: usize) -> bool {
 
 /// By fd: fchmodat2 from Linux 6.6; before it, a directory by its ".", anything else opened for reading.
 fn change_mode(root: i32, path: usize, place: i32, mode: usize) -> Done {
-    const O_NONBLOCK: usize = 0o4000;
     match done(sys::call(nr::FCHMODAT2, [place as usize, empty(), mode, sys::AT_EMPTY_PATH, 0, 0])) {
         Err(sys::ENOSYS) => {}
         changed => return changed,
@@ -464,7 +464,8 @@ fn file(block: &Block, op: &Op, content: usize, length: usize, mode: usize, name
     }
     if flags & data::IN_PLACE != 0 {
         Parent::of(root, path)?.close();
-        let how = [(O_WRONLY | O_CREAT_TRUNC | O_CLOEXEC) as u64, mode as u64, IN_ROOT_NO_MAGICLINKS];
+        // A pipe that a stranger left there must not keep it waiting for a reader.
+        let how = [(O_WRONLY | O_CREAT_TRUNC | O_NONBLOCK | O_CLOEXEC) as u64, mode as u64, IN_ROOT_NO_MAGICLINKS];
         let fd = done(sys::call(nr::OPENAT2, [root as usize, path, how.as_ptr() as usize, 24, 0, 0]))? as i32;
         return closed(fd, write_all(fd, content, length));
     }

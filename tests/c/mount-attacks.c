@@ -107,6 +107,24 @@ TEST(root_itself, "a target that symlinks lead to the root is refused: what is m
     });
 }
 
+TEST(pipes, "a pipe that a stranger left where a file is to be written, or locked, keeps no spawn waiting") {
+    BOTH_WAYS({
+        struct tree tree = hostile_tree();
+        CHECK_EQ(mkfifo(in(tree.hostile, "pipe"), 0666), 0);
+        for (int way = 0; way < 2; way++) {
+            sandbox_cmd *cmd = script("exit 0");
+            sandbox_cmd_bind(cmd, tree.hostile, "/w", SANDBOX_MOUNT_RW);
+            sandbox_cmd_set(cmd, SANDBOX_OPT_INIT, 1);
+            if (way) CHECK_EQ(sandbox_cmd_init_lock(cmd, "/w/pipe"), 0);
+            else CHECK_EQ(sandbox_cmd_data(cmd, "/w/pipe", "made", 4, 0644, SANDBOX_DATA_IN_PLACE), 0);
+            alarm(20);
+            run(cmd, &result);
+            alarm(0);
+            if (!way) CHECK_EQ(result.result, -ENXIO);
+        }
+    });
+}
+
 TEST(magic, "magic links are no way to a target") {
     BOTH_WAYS({
         sandbox_cmd *cmd = script("exit 0");
