@@ -57,8 +57,8 @@ pub fn split(cmd: &Cmd, plan: &mut Builder) -> Result<()> {
     Ok(())
 }
 
-/// Opens and locks what the init holds; gives where the list of the slots lies. A lock of fcntl's belongs to the process
-/// that took it: this one, which stays.
+/// Opens and locks what the init holds; gives where the list of the slots lies. The lock is the open file's: a process's
+/// own would go with any other fd of that file, an inherited one say, when the init closes that.
 fn held(cmd: &Cmd, plan: &mut Builder) -> Result<u64> {
     const STAGE: Stage = Stage::SANDBOX_STAGE_INIT;
     let mut slots = vec![(cmd.init_fds.len() + cmd.init_locks.len()) as u32];
@@ -70,9 +70,9 @@ fn held(cmd: &Cmd, plan: &mut Builder) -> Result<u64> {
         let lock = plan.numbers(&[libc::F_RDLCK as u64, 0, 0, 0]);
         let at = plan.string(path);
         let slot = plan.slot(Source::Op)?;
-        let args = [(libc::AT_FDCWD as i64).into(), Arg::Data(at), Arg::Value((libc::O_RDONLY | libc::O_CLOEXEC) as u64)];
+        let args = [(libc::AT_FDCWD as i64).into(), Arg::Data(at), Arg::Value((libc::O_RDONLY | libc::O_NONBLOCK | libc::O_CLOEXEC) as u64)];
         plan.call(STAGE, index + 1, libc::SYS_openat, &args, format_args!("open {} to lock it", quoted(path))).out = slot;
-        let args = [Arg::Slot(slot), Arg::Value(libc::F_SETLK as u64), Arg::Data(lock)];
+        let args = [Arg::Slot(slot), Arg::Value(libc::F_OFD_SETLK as u64), Arg::Data(lock)];
         plan.call(STAGE, index + 1, libc::SYS_fcntl, &args, format_args!("lock {}", quoted(path)));
         slots.push(slot.into());
     }

@@ -217,6 +217,32 @@ TEST(lingers, "with INIT 2 the program's end is told while what it left runs on;
     close(held[0]);
 }
 
+TEST(locks, "the init's lock lasts although its host has the same file open, and the program may outlive neither") {
+    char path[] = "/tmp/sandbox-lock-XXXXXX", byte;
+    int file = mkostemp(path, 0); /* which exec does not close */
+    int hold[2];
+    CHECK(file >= 0 && pipe2(hold, O_CLOEXEC) == 0);
+    sandbox_cmd *cmd = under_init(sandbox_cmd_new("/bin/sh"));
+    sandbox_cmd_args(cmd, (const char *const[]){"-c", "echo; read line", NULL});
+    sandbox_cmd_stdio(cmd, 0, SANDBOX_STDIO_FD, hold[0]);
+    CHECK_EQ(sandbox_cmd_init_lock(cmd, path), 0);
+    sandbox_child *child = piped(cmd);
+    sandbox_status status;
+    CHECK_EQ(read(fds_of(child).stdout_fd, &byte, 1), 1);
+    /* The init closes what it has inherited once its program is there. */
+    for (int i = 0; i < 20; i++, usleep(5000)) {
+        struct flock lock = {.l_type = F_WRLCK};
+        CHECK_EQ(fcntl(file, F_SETLK, &lock), -1);
+        CHECK_EQ(errno, EAGAIN);
+    }
+    close(hold[0]), close(hold[1]);
+    CHECK_EQ(sandbox_child_wait(child, -1, &status, sizeof status), 0);
+    struct flock lock = {.l_type = F_WRLCK};
+    CHECK_EQ(fcntl(file, F_SETLK, &lock), 0);
+    sandbox_child_free(child);
+    unlink(path), close(file);
+}
+
 TEST(held, "what is to be held needs an init, and only a lingering one may outlive its host") {
     sandbox_error error;
     sandbox_child *child;
