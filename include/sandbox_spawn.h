@@ -1910,7 +1910,7 @@ int sandbox_cmd_cwd_first(struct sandbox_cmd *cmd,
 int sandbox_cmd_init_fd(struct sandbox_cmd *cmd, int fd);
 
 /**
- * The init of SANDBOX_OPT_INIT holds a shared lock (fcntl F_SETLK, F_RDLCK) of all of a file as long as it lives.
+ * The init of SANDBOX_OPT_INIT holds a shared lock (fcntl F_OFD_SETLK, F_RDLCK) of all of a file as long as it lives.
  *
  * @param path  Inside the child's root, opened for reading once that is complete.
  * @return 0; -EFAULT: a NULL; -ENAMETOOLONG. The spawn fails, stage SANDBOX_STAGE_INIT: -ENOENT and the like; -EAGAIN:
