@@ -281,6 +281,11 @@ typedef enum sandbox_option {
      */
     SANDBOX_OPT_NOT_INHERITABLE = 41,
     /**
+     * 1: a joined user namespace (sandbox_cmd_join), which must be below the caller's, is the program's alone, entered
+     * when all is set up: mounts and new namespaces go with it, and belong to the caller's, out of the program's reach.
+     */
+    SANDBOX_OPT_JOIN_USER_LAST = 42,
+    /**
      * 1: go on with fewer Landlock rights, ports or scopes than asked for, or with none, where the kernel lacks them:
      * the status says which (landlock_*_left_out).
      */
@@ -2119,8 +2124,8 @@ int sandbox_cmd_time_offset(struct sandbox_cmd *cmd,
  *
  * @param namespace_fd  As opened from /proc/PID/ns. Duplicated.
  * @return 0; -EINVAL: no namespace, or the second of its kind; -EBADF; -EFAULT: NULL. The spawn fails with -EINVAL
- *         where the same kind is unshared, where anything is unshared beside a user namespace, with mounts beside a user
- *         or mount namespace, with pre_exec but without SANDBOX_OPT_INIT, or with on_ready and a pid namespace.
+ *         where the same kind is unshared; where anything is unshared, or mounted, beside a user namespace without
+ *         SANDBOX_OPT_JOIN_USER_LAST; with mounts beside a mount namespace; with pre_exec but without SANDBOX_OPT_INIT.
  */
 int sandbox_cmd_join(struct sandbox_cmd *cmd,
                      int namespace_fd);

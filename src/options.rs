@@ -69,6 +69,9 @@ pub enum sandbox_option {
     SANDBOX_OPT_DISABLE_USERNS = 40,
     /// 1: the inheritable set stays empty where capabilities are kept but none is ambient.
     SANDBOX_OPT_NOT_INHERITABLE = 41,
+    /// 1: a joined user namespace (sandbox_cmd_join), which must be below the caller's, is the program's alone, entered
+    /// when all is set up: mounts and new namespaces go with it, and belong to the caller's, out of the program's reach.
+    SANDBOX_OPT_JOIN_USER_LAST = 42,
     /// 1: go on with fewer Landlock rights, ports or scopes than asked for, or with none, where the kernel lacks them:
     /// the status says which (landlock_*_left_out).
     SANDBOX_OPT_ALLOW_LESS_LANDLOCK = 50,
@@ -138,7 +141,7 @@ const fn info(option: Opt, values: Values, default: Option<u64>) -> Info {
 }
 
 /// In the order of the numbers, which may leave gaps.
-pub const OPTIONS: [Info; 29] = {
+pub const OPTIONS: [Info; 30] = {
     use Values::*;
     use sandbox_option::*;
     [
@@ -169,6 +172,7 @@ pub const OPTIONS: [Info; 29] = {
         info(SANDBOX_OPT_ALLOW_NO_KEYRING, Switch, Some(0)),
         info(SANDBOX_OPT_DISABLE_USERNS, UpTo(2), Some(0)),
         info(SANDBOX_OPT_NOT_INHERITABLE, Switch, Some(0)),
+        info(SANDBOX_OPT_JOIN_USER_LAST, Switch, Some(0)),
         info(SANDBOX_OPT_ALLOW_LESS_LANDLOCK, Switch, Some(0)),
         info(SANDBOX_OPT_LANDLOCK_LOG, UpTo(7), Some(0)),
     ]

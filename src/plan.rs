@@ -64,14 +64,17 @@ pub const ORDER: &[Part] = &[
     Part::Any(oom::write),
     // A namespace that others live in: from memory that holds nothing of the host's (CVE-2016-9962).
     Part::Any(join::enter),
+    // Of a joined pid namespace the host looks at the process that is there.
+    Part::Any(gate::ready_in_joined),
     Part::Any(hostname::set_in_joined),
-    // The new root where the spawning user has no ids in it.
+    // The new root where the spawning user has no ids in it, or a joined pid namespace is to be seen in it.
     Part::Any(mount_plan::assemble_late),
     // A limit that can kill must not meet the host's memory.
     Part::Any(cgroup::limit),
     Part::Any(memory::deny_write_execute),
     // What was set up belongs to the user namespace that the program is about to leave.
     Part::Any(namespace::nest),
+    Part::Any(join::enter_last),
     // What follows is the program's alone, not its init's.
     Part::Any(init::split),
     // The bounding set needs CAP_SETPCAP, which a change of user takes away; nothing before exec looks at it.

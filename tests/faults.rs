@@ -224,7 +224,7 @@ const SITES: &[(&str, usize, &[&str])] = &[
     ("hostname", 1, &["host name", "domain name"]),
     ("identity", 1, &["supplementary groups", "user 7, group 8"]),
     ("init", 4, &["open the list of the init's children", "to lock it", "lock \"/etc/passwd\"", "the init stays behind"]),
-    ("join", 4, &["closed to tracers", "join the uts", "in the joined pid namespace", "takes it for its child"]),
+    ("join", 4, &["closed to tracers", "join the uts", "in the joined pid namespace", "takes it for its child", "join the user"]),
     ("keyring", 1, &["session keyring"]),
     ("landlock", 4, &["a Landlock ruleset that denies", "but below \"/\": everything", "but port 1: connect_tcp", "the Landlock ruleset holds"]),
     ("memory", 1, &["memory-deny-write-execute"]),

@@ -117,6 +117,7 @@ const OPTIONS: &[(&str, i64, i64, i64)] = &[
     ("ALLOW_NO_KEYRING", 25, 0, 1),
     ("DISABLE_USERNS", 40, 0, 2),
     ("NOT_INHERITABLE", 41, 0, 1),
+    ("JOIN_USER_LAST", 42, 0, 1),
     ("ALLOW_LESS_LANDLOCK", 50, 0, 1),
     ("LANDLOCK_LOG", 51, 0, 7),
 ];

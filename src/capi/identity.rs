@@ -102,8 +102,8 @@ pub extern "C" fn sandbox_cmd_time_offset(cmd: *mut sandbox_cmd, clock: u32, sec
 ///
 /// @param namespace_fd  As opened from /proc/PID/ns. Duplicated.
 /// @return 0; -EINVAL: no namespace, or the second of its kind; -EBADF; -EFAULT: NULL. The spawn fails with -EINVAL
-///         where the same kind is unshared, where anything is unshared beside a user namespace, with mounts beside a user
-///         or mount namespace, with pre_exec but without SANDBOX_OPT_INIT, or with on_ready and a pid namespace.
+///         where the same kind is unshared; where anything is unshared, or mounted, beside a user namespace without
+///         SANDBOX_OPT_JOIN_USER_LAST; with mounts beside a mount namespace; with pre_exec but without SANDBOX_OPT_INIT.
 #[unsafe(no_mangle)]
 pub extern "C" fn sandbox_cmd_join(cmd: *mut sandbox_cmd, namespace_fd: c_int) -> c_int {
     change(cmd, |cmd| cmd.join(namespace_fd))

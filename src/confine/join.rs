@@ -6,6 +6,7 @@ use crate::cmd::Cmd;
 use crate::confine::init;
 use crate::confine::namespace::{self, Ns};
 use crate::error::{Error, Result, Stage};
+use crate::options::Opt;
 use crate::plan::{Arg, Builder, Source};
 use nix::errno::Errno;
 use sandbox_child::plan::{Code, gate};
@@ -70,25 +71,32 @@ impl Cmd {
     }
 }
 
+/// The program's alone: what is set up belongs to the caller's.
+fn is_last(cmd: &Cmd, kind: u64) -> bool {
+    kind == Ns::SANDBOX_NS_USER as u64 && cmd.options.is_on(Opt::SANDBOX_OPT_JOIN_USER_LAST)
+}
+
 /// What can't go together.
 pub fn check(cmd: &Cmd) -> Result<()> {
+    let is_last = cmd.options.is_on(Opt::SANDBOX_OPT_JOIN_USER_LAST);
+    if is_last && !cmd.joined.has(Ns::SANDBOX_NS_USER) {
+        return Err(refused(0, "JOIN_USER_LAST without a user namespace to join"));
+    }
     if cmd.joined.is_empty() {
         return Ok(());
     }
-    if cmd.mounts.is_asked() && (cmd.joined.has(Ns::SANDBOX_NS_USER) || cmd.joined.has(Ns::SANDBOX_NS_MOUNT)) {
+    let is_first = cmd.joined.has(Ns::SANDBOX_NS_USER) && !is_last;
+    if cmd.mounts.is_asked() && (is_first || cmd.joined.has(Ns::SANDBOX_NS_MOUNT)) {
         return Err(refused(0, "mounts with a user or mount namespace to join, in which they would not be made"));
     }
     if let Some((index, (kind, _))) = cmd.joined.0.iter().enumerate().find(|(_, (kind, _))| cmd.namespaces & kind != 0) {
         return Err(refused(index, format_args!("both a new {} namespace and one to join", namespace::names(*kind))));
     }
-    if cmd.joined.has(Ns::SANDBOX_NS_USER) && cmd.namespaces != 0 {
+    if is_first && cmd.namespaces != 0 {
         return Err(refused(0, "new namespaces beside a user namespace to join, whose they would not be"));
     }
     if cmd.pre_exec.is_some() && !init::is_asked(cmd) {
         return Err(refused(0, "pre_exec with a namespace to join: a copy of the host's memory would enter it").hint("INIT allows it"));
-    }
-    if cmd.on_ready.is_some() && cmd.joined.has(Ns::SANDBOX_NS_PID) {
-        return Err(refused(0, "on_ready with a pid namespace to join: the process held there is not yet the program's"));
     }
     Ok(())
 }
@@ -100,14 +108,27 @@ pub fn enter(cmd: &Cmd, plan: &mut Builder) -> Result<()> {
     let args = [libc::PR_SET_DUMPABLE as u64, 0].map(Arg::Value);
     plan.call(STAGE, 2, libc::SYS_prctl, &args, "closed to tracers until exec");
     for kind in IN_TURN {
-        let Some((index, (_, fd))) = cmd.joined.0.iter().enumerate().find(|(_, (joined, _))| *joined == kind as u64) else { continue };
-        let slot = plan.slot(Source::Command(fd.as_raw_fd()))?;
-        plan.call(STAGE, index + 2, libc::SYS_setns, &[Arg::Slot(slot), Arg::Value(kind as u64)], format_args!("join the {} namespace", namespace::names(kind as u64)));
+        if !is_last(cmd, kind as u64) {
+            one(cmd, plan, kind as u64)?;
+        }
     }
     if cmd.joined.has(Ns::SANDBOX_NS_PID) {
         plan.slot(Source::Host)?;
         plan.op(STAGE, 2, Code::Init, [1, 0, 0], "the program gets a process in the joined pid namespace");
         plan.op(STAGE, 2, Code::Gate, [gate::JOINED.into(), 0, 0], "held at the gate while the host takes it for its child");
+    }
+    Ok(())
+}
+
+/// It is below the caller's, whose capabilities count in it.
+pub fn enter_last(cmd: &Cmd, plan: &mut Builder) -> Result<()> {
+    if is_last(cmd, Ns::SANDBOX_NS_USER as u64) { one(cmd, plan, Ns::SANDBOX_NS_USER as u64) } else { Ok(()) }
+}
+
+fn one(cmd: &Cmd, plan: &mut Builder, kind: u64) -> Result<()> {
+    if let Some((index, (_, fd))) = cmd.joined.0.iter().enumerate().find(|(_, (joined, _))| *joined == kind) {
+        let slot = plan.slot(Source::Command(fd.as_raw_fd()))?;
+        plan.call(STAGE, index + 2, libc::SYS_setns, &[Arg::Slot(slot), Arg::Value(kind)], format_args!("join the {} namespace", namespace::names(kind)));
     }
     Ok(())
 }

@@ -34,12 +34,17 @@ pub fn is_late(cmd: &Cmd) -> bool {
     cmd.mounts.is_asked() && cmd.has(Ns::SANDBOX_NS_USER) && !(is_in(&namespace::uids(cmd), uid) && is_in(&namespace::gids(cmd), gid))
 }
 
+/// A proc file system shows the pid namespace of whoever mounts it.
+fn joins_pid(cmd: &Cmd) -> bool {
+    cmd.mounts.is_asked() && cmd.joined.has(Ns::SANDBOX_NS_PID)
+}
+
 pub fn assemble(cmd: &Cmd, plan: &mut Builder) -> Result<()> {
-    if is_late(cmd) { Ok(()) } else { compile(cmd, plan) }
+    if is_late(cmd) || joins_pid(cmd) { Ok(()) } else { compile(cmd, plan) }
 }
 
 pub fn assemble_late(cmd: &Cmd, plan: &mut Builder) -> Result<()> {
-    if is_late(cmd) { compile(cmd, plan) } else { Ok(()) }
+    if is_late(cmd) || joins_pid(cmd) { compile(cmd, plan) } else { Ok(()) }
 }
 
 fn compile(cmd: &Cmd, plan: &mut Builder) -> Result<()> {

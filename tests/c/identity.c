@@ -643,6 +643,8 @@ TEST(join_bad, "what is no namespace, or goes with no other wish, is refused bef
     REFUSED(EINVAL, "a new net", sandbox_cmd_join(cmd, net); sandbox_cmd_unshare(cmd, SANDBOX_NS_NET));
     REFUSED(EINVAL, "beside a user", sandbox_cmd_join(cmd, user); sandbox_cmd_unshare(cmd, SANDBOX_NS_NET));
     REFUSED(EINVAL, "mounts", sandbox_cmd_join(cmd, user); sandbox_cmd_unshare(cmd, 0); sandbox_cmd_tmpfs(cmd, "/tmp", 4096, 0755));
+    REFUSED(EINVAL, "JOIN_USER_LAST", sandbox_cmd_join(cmd, net); sandbox_cmd_set(cmd, SANDBOX_OPT_JOIN_USER_LAST, 1));
+    REFUSED(EINVAL, "a new user", sandbox_cmd_join(cmd, user); sandbox_cmd_set(cmd, SANDBOX_OPT_JOIN_USER_LAST, 1); sandbox_cmd_unshare(cmd, SANDBOX_NS_USER));
     REFUSED(EINVAL, "pre_exec", sandbox_cmd_join(cmd, net); sandbox_cmd_pre_exec(cmd, nothing, NULL));
     if (!has_cap(21)) REFUSED(EPERM, "join the net", sandbox_cmd_join(cmd, net));
     close(user), close(pid), close(net), close(null);

@@ -17,7 +17,7 @@ use sandbox_spawn::capi::sandbox_option::{self, *};
 use std::collections::BTreeMap;
 use std::ffi::{CStr, CString};
 use std::fs::File;
-use std::io::Read;
+use std::io::{Read, Write as _};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
@@ -256,6 +256,20 @@ fn joined(wish: &mut Wish, kinds: &[&str]) {
     }
 }
 
+/// A user namespace of this user's own, which the fd keeps alive.
+fn below() -> RawFd {
+    static MADE: OnceLock<File> = OnceLock::new();
+    MADE.get_or_init(|| {
+        let mut holder = Command::new("unshare").args(["-Ur", "cat"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        holder.stdin.as_mut().unwrap().write_all(b"x").unwrap();
+        holder.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
+        let namespace = File::open(format!("/proc/{}/ns/user", holder.id())).unwrap();
+        drop(holder.stdin.take());
+        holder.wait().unwrap();
+        namespace
+    }).as_raw_fd()
+}
+
 type Write = fn(&mut Wish);
 
 /// Commands that together hold every op, every option, every kind of stream. `Wish::new` gives each its program.
@@ -345,6 +359,14 @@ pub const COMMANDS: &[(&str, Write)] = &[
     }),
     ("joined namespaces, one of pids, and an init", |wish| {
         joined(wish.on(&[SANDBOX_OPT_INIT]).set(SANDBOX_OPT_OOM_SCORE_ADJ, 500), &["uts", "pid"]);
+    }),
+    ("joined namespaces, one below", |wish| {
+        joined(wish.on(&[SANDBOX_OPT_JOIN_USER_LAST]), &["pid"]);
+        assert_eq!(sandbox_cmd_join(wish.cmd, below()), 0);
+        if is_root() {
+            assert_eq!(sandbox_cmd_proc(wish.cmd, c"/proc".as_ptr(), 0), 0);
+            assert_eq!(sandbox_cmd_bind(wish.cmd, c"/".as_ptr(), c"/".as_ptr(), 1), 0);
+        }
     }),
     ("namespaces", |wish| {
         assert_eq!(sandbox_cmd_unshare(wish.cmd, ALL_NAMESPACES), 0);
