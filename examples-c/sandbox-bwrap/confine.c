@@ -4,13 +4,16 @@
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <linux/filter.h>
+#include <poll.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/auxv.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static const char *const capability_names[] = {
@@ -94,12 +97,10 @@ void check(struct bwrap *b) {
         die("--as-pid-1 requires --unshare-pid");
     if (b->as_pid_1 && b->locks.count)
         die("--as-pid-1 does not go with --lock-file: nothing would hold the lock");
+    if (b->pidns_fd >= 0 && b->namespaces & SANDBOX_NS_PID && (b->info_fd >= 0 || b->json_fd >= 0))
+        die("--pidns with --unshare-pid does not go with --info-fd or --json-status-fd: the number would be another namespace's");
     if (b->seccomp_fd >= 0 && b->seccomp_count)
         die("--seccomp does not go with --add-seccomp-fd");
-    if (b->userns2_fd >= 0)
-        die("--userns2 is not supported");
-    if (b->pidns_fd >= 0)
-        die("--pidns is not supported");
 }
 
 static void load_filter(struct bwrap *b, int fd) {
@@ -143,9 +144,29 @@ static void set_environment(struct bwrap *b) {
     must(sandbox_cmd_cwd_first(b->cmd, b->chdir ? asked : first), "the working directory");
 }
 
-void enter_given_namespaces(struct bwrap *b) {
-    if (b->userns_fd < 0)
+/* A new pid namespace is below its maker's own: the maker is a process in the given one, and this one takes its exit code. */
+static void go_on_in_pidns(const struct bwrap *b) {
+    int self = (int)syscall(SYS_pidfd_open, getpid(), 0), status;
+    if (self < 0 || setns(b->pidns_fd, CLONE_NEWPID) < 0)
+        die("--pidns: %s", strerror(errno));
+    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0); /* nobody in there may look into it */
+    pid_t inside = fork();
+    if (inside < 0)
+        die("--pidns: %s", strerror(errno));
+    if (inside == 0) {
+        struct pollfd parent = {self, POLLIN, 0};
+        if (b->die_with_parent && (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 || poll(&parent, 1, 0) != 0))
+            _exit(1);
+        close(self);
         return;
+    }
+    while (waitpid(inside, &status, 0) < 0)
+        if (errno != EINTR)
+            die("--pidns: %s", strerror(errno));
+    _exit(WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
+}
+
+static void enter_userns(const struct bwrap *b) {
     if (setns(b->userns_fd, CLONE_NEWUSER) < 0)
         die("--userns: %s", strerror(errno));
     close(b->userns_fd);
@@ -155,6 +176,13 @@ void enter_given_namespaces(struct bwrap *b) {
         die("--gid: %s", strerror(errno));
 }
 
+void enter_given_namespaces(struct bwrap *b) {
+    if (b->userns_fd >= 0)
+        enter_userns(b);
+    if (b->pidns_fd >= 0 && b->namespaces & SANDBOX_NS_PID)
+        go_on_in_pidns(b);
+}
+
 void confine(struct bwrap *b) {
     static const uint64_t off[] = {SANDBOX_OPT_CLOSE_FDS, SANDBOX_OPT_RESET_SIGNALS};
     must(sandbox_cmd_unshare(b->cmd, b->namespaces | SANDBOX_NS_MOUNT), "namespaces");
@@ -162,6 +190,11 @@ void confine(struct bwrap *b) {
         must(sandbox_cmd_map_uid(b->cmd, b->uid >= 0 ? (uint32_t)b->uid : getuid(), getuid(), 1), "--uid");
         must(sandbox_cmd_map_gid(b->cmd, b->gid >= 0 ? (uint32_t)b->gid : getgid(), getgid(), 1), "--gid");
     }
+    if (b->pidns_fd >= 0 && !(b->namespaces & SANDBOX_NS_PID))
+        must(sandbox_cmd_join(b->cmd, b->pidns_fd), "--pidns");
+    if (b->userns2_fd >= 0)
+        must(sandbox_cmd_join(b->cmd, b->userns2_fd), "--userns2");
+    must(sandbox_cmd_set(b->cmd, SANDBOX_OPT_JOIN_USER_LAST, b->userns2_fd >= 0), "--userns2");
     for (size_t i = 0; i < sizeof off / sizeof *off; i++) /* what is open, and what is ignored, goes on */
         must(sandbox_cmd_set(b->cmd, (uint32_t)off[i], 0), "options");
     must(sandbox_cmd_set(b->cmd, SANDBOX_OPT_NEW_SESSION, b->new_session), "--new-session");

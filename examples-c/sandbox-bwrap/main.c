@@ -104,8 +104,8 @@ int main(int argc, char **argv) {
     signal(SIGCHLD, SIG_DFL);
     if (b.die_with_parent)
         prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-    /* What others write to or wait for is not the program's. */
-    for (int *fd = (int[]){b.block_fd, b.userns_block_fd, b.info_fd, b.json_fd, -2}; *fd != -2; fd++)
+    /* What others write to or wait for is not the program's, nor the way into a namespace. */
+    for (int *fd = (int[]){b.block_fd, b.userns_block_fd, b.info_fd, b.json_fd, b.userns2_fd, b.pidns_fd, -2}; *fd != -2; fd++)
         if (*fd >= 0)
             fcntl(*fd, F_SETFD, FD_CLOEXEC);
     b.own_caps = own_capabilities();

@@ -168,11 +168,34 @@ static void prefix_level(struct bwrap *b, const struct row *row, char **values) 
 
 /* ---- operations on files: kept in their order */
 
+/* A target's ".." by its words alone: the library takes none, and what they mean hangs on symlinks that others change. */
+static const char *without_parents(const char *target) {
+    if (!strstr(target, ".."))
+        return target;
+    char *clean = joined("/", target), *end = clean;
+    for (const char *part = target; *part;) {
+        size_t length = strcspn(part, "/");
+        if (length == 2 && memcmp(part, "..", 2) == 0) {
+            while (end > clean && *--end != '/') {
+            }
+        } else if (length && !(length == 1 && *part == '.')) {
+            *end++ = '/';
+            memmove(end, part, length);
+            end += length;
+        }
+        part += length + (part[length] == '/');
+    }
+    if (end == clean)
+        *end++ = '/';
+    *end = 0;
+    return clean;
+}
+
 static struct operation *add(struct bwrap *b, const struct row *row, void (*put)(struct bwrap *, struct operation *), const char *source,
                              const char *target) {
     b->operations = grown(b->operations, b->operation_count, sizeof *b->operations);
     struct operation *o = &b->operations[b->operation_count++];
-    *o = (struct operation){.put = put, .row = row, .source = source, .target = target, .fd = -1, .perms = b->perms, .size = b->size};
+    *o = (struct operation){.put = put, .row = row, .source = source, .target = without_parents(target), .fd = -1, .perms = b->perms, .size = b->size};
     b->perms = -1;
     b->size = 0;
     return o;

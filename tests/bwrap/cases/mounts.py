@@ -68,3 +68,6 @@ for option, words in (("--dir", ["--dir", "/x/{l}/made"]), ("--tmpfs", ["--tmpfs
             program.run([*USR.split(), "--bind", "{d}/tree", "/x"] + [word.replace("{l}", "evil") for word in words], ["true"])
             return "made" if os.path.lexists(program.directory + "/other/made") else "nothing"
         scene(f"{option} through a link to elsewhere, {kind}: nothing is made there", out="nothing")(play)
+case("targets with .. in them", "--dir /a --tmpfs /a/../b --bind {d} /b/./c/../d/ --symlink ../x /b/c/../../s --file {f} /b/d/../file --chmod 0700 /a/../b/file",
+     "ls -d /b/d /b/file; stat -c '%n %a %F' /b /b/file; readlink /s; cat /b/file", fds={"f": b"text"}, out="text$")
+case("a target with .. at its end", "--dir /a/b --dir /a/b/../c/.. --tmpfs /a/b/..", "ls /a")
