@@ -441,7 +441,10 @@ pub fn remount(block: &Block, op: &Op) -> Done {
     if what == 0 {
         return closed(place, set_attributes(place, set, 0, 0));
     }
-    if sys::call(nr::FACCESSAT2, [place as usize, empty(), W_OK, AT_EACCESS | sys::AT_EMPTY_PATH, 0, 0]) < 0 {
+    let Ok(sample) = open_in(root_of(block, op), block.address(op.args[4]), 0, IN_ROOT_NO_MAGICLINKS) else {
+        return closed(place, Ok(0));
+    };
+    if closed(sample, sys::call(nr::FACCESSAT2, [sample as usize, empty(), W_OK, AT_EACCESS | sys::AT_EMPTY_PATH, 0, 0])) < 0 {
         return closed(place, Ok(0));
     }
     let mount = open_tree(place as usize, empty(), OPEN_TREE_CLONE | O_CLOEXEC | AT_RECURSIVE | sys::AT_EMPTY_PATH)? as i32;
@@ -465,9 +468,18 @@ fn file(block: &Block, op: &Op, content: usize, length: usize, mode: usize, name
     if flags & data::IN_PLACE != 0 {
         Parent::of(root, path)?.close();
         // A pipe that a stranger left there must not keep it waiting for a reader.
-        let how = [(O_WRONLY | O_CREAT_TRUNC | O_NONBLOCK | O_CLOEXEC) as u64, mode as u64, IN_ROOT_NO_MAGICLINKS];
-        let fd = done(sys::call(nr::OPENAT2, [root as usize, path, how.as_ptr() as usize, 24, 0, 0]))? as i32;
-        return closed(fd, write_all(fd, content, length));
+        let open = |flags: usize, mode: usize| {
+            let how = [(O_WRONLY | O_NONBLOCK | O_CLOEXEC | flags) as u64, mode as u64, IN_ROOT_NO_MAGICLINKS];
+            done(sys::call(nr::OPENAT2, [root as usize, path, how.as_ptr() as usize, 24, 0, 0]))
+        };
+        return match open(O_CREAT_TRUNC & !0o100, 0) {
+            Ok(fd) => closed(fd as i32, write_all(fd as i32, content, length)),
+            Err(sys::ENOENT) => {
+                let fd = open(O_CREAT_TRUNC, mode)? as i32;
+                closed(fd, fill(fd, content, length, mode))
+            }
+            failed => failed,
+        };
     }
     match resolve(root, path, 0) {
         Err(sys::ENOENT) => {}
@@ -492,7 +504,13 @@ fn file(block: &Block, op: &Op, content: usize, length: usize, mode: usize, name
 
 fn write_new(directory: i32, name: usize, data: usize, length: usize, mode: usize) -> Done {
     let fd = openat(directory, name, O_CREAT_EXCL | O_NOFOLLOW | O_WRONLY, mode)? as i32;
-    closed(fd, write_all(fd, data, length))
+    closed(fd, fill(fd, data, length, mode))
+}
+
+/// To write takes the set-user-ID and set-group-ID bits away.
+fn fill(fd: i32, data: usize, length: usize, mode: usize) -> Done {
+    write_all(fd, data, length)?;
+    if mode & 0o6000 != 0 { done(sys::call(nr::FCHMOD, [fd as usize, mode, 0, 0, 0, 0])) } else { Ok(0) }
 }
 
 fn write_all(fd: i32, data: usize, length: usize) -> Done {

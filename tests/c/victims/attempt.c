@@ -121,6 +121,26 @@ static int apart(const char *name) {
     return WIFSIGNALED(status) ? 2000 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
+/* What undoes a mount: makes it writable again, or takes it away. */
+static int undone(const char *what, const char *where) {
+    if (!strcmp(what, "remount")) return done(mount(NULL, where, NULL, MS_REMOUNT | MS_BIND, NULL));
+    if (!strcmp(what, "umount")) return done(umount2(where, MNT_DETACH));
+    return done(mount("none", where, "tmpfs", 0, NULL));
+}
+
+/* The same with every capability over a user and a mount namespace of its own; "none" does nothing there. 1000
+ * where there is none. */
+static int nested(const char *what, const char *where) {
+    pid_t pid = fork();
+    int status;
+    if (pid == 0) {
+        if (unshare(CLONE_NEWUSER | CLONE_NEWNS) < 0) _exit(200);
+        _exit(!strcmp(what, "none") ? 0 : undone(what, where));
+    }
+    if (pid < 0 || waitpid(pid, &status, 0) != pid || !WIFEXITED(status)) return 999;
+    return WEXITSTATUS(status) == 200 ? 1000 : WEXITSTATUS(status);
+}
+
 static int attempt(const char *what, char *where) {
     char *other = strchr(where, ':');
     if (other) *other++ = 0;
@@ -141,6 +161,8 @@ static int attempt(const char *what, char *where) {
     if (!strcmp(what, "link")) return done(link(where, other));
     if (!strcmp(what, "ioctl")) return device_control(where);
     if (!strcmp(what, "exec")) return executed(where);
+    if (!strcmp(what, "remount") || !strcmp(what, "umount") || !strcmp(what, "mount")) return undone(what, where);
+    if (!strncmp(what, "nested-", 7)) return nested(what + 7, where);
     if (!strcmp(what, "bind")) return tcp(atoi(where), 1);
     if (!strcmp(what, "connect")) return tcp(atoi(where), 0);
     if (!strcmp(what, "abstract")) return abstract(where);
