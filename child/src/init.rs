@@ -84,12 +84,14 @@ fn stay(block: &Block, program: i32, [pidfd, signals, children]: [i32; 3], held:
     // The init holds nothing of the program's open.
     let host = block.slot(u64::from(block.host_pidfd_slot));
     close_all_but_held(block, [host, pidfd, signals, children], held);
-    let host = if block.flags & flag::OUTLIVES_HOST != 0 { -1 } else { host };
+    let mut host = host;
     loop {
         let mut fds = [PollFd { fd: signals, events: sys::POLLIN, revents: 0 }, PollFd { fd: host, events: sys::POLLIN, revents: 0 }];
         sys::poll(&mut fds, None);
         let [signal, death] = fds;
-        if death.revents != 0 {
+        if death.revents != 0 && block.flags & flag::OUTLIVES_HOST != 0 && block.phase.load(Acquire) & meet::LEFT != 0 {
+            host = -1; // its program runs: what a host that dies before leaves is nobody's
+        } else if death.revents != 0 {
             // First what may do most harm, however long the search for the rest takes.
             sys::call(nr::PIDFD_SEND_SIGNAL, [pidfd as usize, sys::SIGKILL as usize, 0, 0, 0, 0]);
             end_the_rest(block, children);

@@ -4,7 +4,7 @@ use crate::cmd::Cmd;
 use crate::confine::namespace::Ns;
 use crate::error::{Error, Result, Stage, quoted};
 use crate::options::Opt;
-use crate::plan::{Arg, Builder, Source};
+use crate::plan::{Arg, Builder, Role, Source};
 use sandbox_child::plan::{Code, NONE};
 use std::os::fd::AsRawFd;
 
@@ -49,6 +49,9 @@ pub fn open_children(cmd: &Cmd, plan: &mut Builder) -> Result<()> {
 
 pub fn split(cmd: &Cmd, plan: &mut Builder) -> Result<()> {
     if is_asked(cmd) {
+        if outlives_host(cmd) && plan.role() != Role::Whole {
+            return Err(Error::setup(libc::EINVAL, "INIT 2 with a DEATH_SIGNAL of 0, which outlives its host, in a pool, which does not"));
+        }
         plan.slot(Source::Host)?;
         let children = plan.children.unwrap_or(NONE).into();
         let held = held(cmd, plan)?;
