@@ -13,6 +13,7 @@ ffi.cdef [[
 long read(int fd, void *buffer, size_t size);
 long write(int fd, const void *data, size_t size);
 int close(int fd);
+int getpid(void);
 char *strerror(int errnum);
 typedef struct { unsigned long bits[16]; } sandbox_lua_sigset;
 int sigemptyset(sandbox_lua_sigset *set);
@@ -58,6 +59,13 @@ end
 local function checked(code, doing)
   if code < 0 then return failure(code, nil, doing) end
   return tonumber(code)
+end
+
+---Has C's function free the handle when it is collected, or when it is called: only in the process that made it. What runs
+---is the parent's, and a forked copy of this process is not to end it.
+local function owned(handle, free)
+  local owner = C.getpid()
+  return ffi.gc(handle, function(it) if C.getpid() == owner then free(it) end end)
 end
 
 -- --- numbers and names ---
@@ -106,6 +114,23 @@ local function strings(list)
     array[i - 1] = kept[i]
   end
   return array, kept
+end
+
+---As pairs, in the order of the keys, numbers first: a table's own order differs from run to run.
+local function sorted(of, rank)
+  local keys, i = {}, 0
+  rank = rank or {}
+  for key in pairs(of) do keys[#keys + 1] = key end
+  table.sort(keys, function(a, b)
+    if type(a) ~= type(b) then return type(a) == "number" end
+    local ra, rb = rank[a] or 0, rank[b] or 0
+    if ra ~= rb then return ra < rb end
+    return a < b
+  end)
+  return function()
+    i = i + 1
+    return keys[i], of[keys[i]]
+  end
 end
 
 local function milliseconds(seconds)
@@ -365,9 +390,9 @@ Child.__index = Child
 
 local function started(code, out, e)
   if code < 0 then return failure(code, e, "spawn") end
-  local handle = ffi.gc(out[0], lib.sandbox_child_free)
+  local handle = owned(out[0], lib.sandbox_child_free)
   local function taken(name) return stream(lib.sandbox_child_take_fd(handle, constant("FD_", name))) end
-  local self = setmetatable({ _child = handle, pid = lib.sandbox_child_pid(handle) }, Child)
+  local self = setmetatable({ _child = handle, _owner = C.getpid(), pid = lib.sandbox_child_pid(handle) }, Child)
   self.stdin, self.stdout, self.stderr, self.pty = taken "stdin", taken "stdout", taken "stderr", taken "pty"
   if self.pty then self.pty._is_pty = true end
   return self
@@ -420,7 +445,8 @@ function Child:close()
   for _, name in ipairs { "stdin", "stdout", "stderr", "pty" } do
     if self[name] then self[name]:close() end
   end
-  if self._child then lib.sandbox_child_free(ffi.gc(self._child, nil)) end
+  if self._child and C.getpid() == self._owner then lib.sandbox_child_free(self._child) end
+  if self._child then ffi.gc(self._child, nil) end
   self._child = nil
 end
 
@@ -448,10 +474,16 @@ end)
 setter("arg0", function(cmd, name) lib.sandbox_cmd_arg0(cmd, text(name)) end)
 ---{NAME = "value", OTHER = false}: false unsets.
 setter("env", function(cmd, env)
-  for name, value in pairs(env) do lib.sandbox_cmd_env(cmd, text(name), value ~= false and text(value) or nil) end
+  for name, value in sorted(env) do lib.sandbox_cmd_env(cmd, text(name), value ~= false and text(value) or nil) end
 end)
 setter("clear_env", function(cmd) lib.sandbox_cmd_env_clear(cmd) end)
 setter("cwd", function(cmd, path) lib.sandbox_cmd_cwd(cmd, text(path)) end)
+---A list of directories: the first that it can enter; PWD says which.
+setter("cwd_first", function(cmd, paths)
+  local array, kept = strings(paths)
+  lib.sandbox_cmd_cwd_first(cmd, array)
+  return kept
+end)
 setter("exec_fd", function(cmd, file) lib.sandbox_cmd_exec_fd(cmd, fd_of(file)) end)
 for target, name in pairs { [0] = "stdin", "stdout", "stderr" } do
   ---"inherit", "null", "pipe", "pty", an fd, or what has a fileno method.
@@ -464,16 +496,16 @@ for target, name in pairs { [0] = "stdin", "stdout", "stderr" } do
   end)
 end
 ---{[number in the child] = file}
-setter("pass_fds", function(cmd, fds) for target, file in pairs(fds) do lib.sandbox_cmd_pass_fd(cmd, fd_of(file), target) end end)
+setter("pass_fds", function(cmd, fds) for target, file in sorted(fds) do lib.sandbox_cmd_pass_fd(cmd, fd_of(file), target) end end)
 ---{nofile = {20, 40}, core = 0}; -1 is none.
 setter("rlimits", function(cmd, limits)
-  for name, limit in pairs(limits) do
+  for name, limit in sorted(limits) do
     local pair = type(limit) == "table" and limit or { limit, limit }
     lib.sandbox_cmd_rlimit(cmd, RLIMITS[name] or error("sandbox: no rlimit " .. tostring(name), 0), u64(pair[1]), u64(pair[2]))
   end
 end)
 ---Scalar options by their names in lower case: {nice = 5, init = true}.
-setter("set", function(cmd, options) for name, value in pairs(options) do lib.sandbox_cmd_set(cmd, constant("OPT_", name), u64(value)) end end)
+setter("set", function(cmd, options) for name, value in sorted(options) do lib.sandbox_cmd_set(cmd, constant("OPT_", name), u64(value)) end end)
 ---A list of numbers.
 setter("cpus", function(cmd, cpus)
   local words = 1
@@ -505,15 +537,31 @@ setter("tmpfs", function(cmd, target, bytes, mode) lib.sandbox_cmd_tmpfs(cmd, te
 setter("proc", function(cmd, target, flags) lib.sandbox_cmd_proc(cmd, text(target or "/proc"), bits("PROC_", flags)) end)
 setter("mqueue", function(cmd, target) lib.sandbox_cmd_mqueue(cmd, text(target or "/dev/mqueue")) end)
 setter("dev", function(cmd, target) lib.sandbox_cmd_dev(cmd, text(target or "/dev")) end)
+setter("devpts", function(cmd, target) lib.sandbox_cmd_devpts(cmd, text(target or "/dev/pts")) end)
+---Two directories or more, the topmost first, that nobody can write to.
+setter("overlay_ro", function(cmd, lowers, target)
+  local array, kept = strings(lowers)
+  lib.sandbox_cmd_overlay_ro(cmd, array, text(target))
+  return kept
+end)
 setter("overlay", function(cmd, lowers, target, upper, work)
   local array, kept = strings(lowers)
   lib.sandbox_cmd_overlay(cmd, array, text(upper), text(work), text(target))
   return kept
 end)
 setter("file", function(cmd, target, data, mode) lib.sandbox_cmd_file(cmd, text(target), data, #data, mode or 420) end)
+---A file put there as flags say: "mount" (over what is there), "rw", "in_place" (into what is there).
+setter("data", function(cmd, target, data, mode, flags) lib.sandbox_cmd_data(cmd, text(target), data, #data, mode or 420, bits("DATA_", flags)) end)
 setter("dir", function(cmd, target, mode) lib.sandbox_cmd_dir(cmd, text(target), mode or 493) end)
 setter("symlink", function(cmd, says, target) lib.sandbox_cmd_symlink(cmd, text(says), text(target)) end)
 setter("mask", function(cmd, target) lib.sandbox_cmd_mask(cmd, text(target)) end)
+---The mode of what is there by then.
+setter("chmod", function(cmd, target, mode) lib.sandbox_cmd_chmod(cmd, text(target), mode) end)
+---What is mounted there is read-only from there on; flags: "dev", "suid", "exec_off".
+setter("remount", function(cmd, target, flags) lib.sandbox_cmd_remount(cmd, text(target), bits("MOUNT_", flags)) end)
+---Its init holds this open, or a shared lock of this file, as long as it lives.
+setter("init_fd", function(cmd, file) lib.sandbox_cmd_init_fd(cmd, fd_of(file)) end)
+setter("init_lock", function(cmd, path) lib.sandbox_cmd_init_lock(cmd, text(path)) end)
 setter("landlock_path", function(cmd, path, access) lib.sandbox_cmd_landlock_path(cmd, text(path), bits("LANDLOCK_", access)) end)
 setter("landlock_port", function(cmd, port, access) lib.sandbox_cmd_landlock_port(cmd, port, bits("LANDLOCK_", access)) end)
 setter("landlock_scope", function(cmd, scopes) lib.sandbox_cmd_landlock_scope(cmd, bits("LANDLOCK_", scopes)) end)
@@ -522,23 +570,38 @@ setter("cgroup", function(cmd, parent) lib.sandbox_cmd_cgroup(cmd, text(parent))
 setter("cgroup_set", function(cmd, settings) for _, pair in ipairs(settings) do lib.sandbox_cmd_cgroup_set(cmd, text(pair[1]), text(pair[2])) end end)
 setter("filter", function(cmd, filter) lib.sandbox_cmd_filter(cmd, filter._filter) end)
 setter("ptrace", function(cmd, options) lib.sandbox_cmd_ptrace(cmd, options or 0) end)
----function(pid, pidfd), called while the child is held. What it raises ends the child, and comes out of the spawn.
-function Command:on_ready(fn)
+local function hook(self, fn)
   callbacks()
   local userdata, id = register(fn)
   self._keep = { id = id, before = self._keep, guard = ffi.gc(ffi.new("char[1]"), function() functions[id] = nil end) }
+  return userdata
+end
+---function(pid, pidfd), called while the child is held. What it raises ends the child, and comes out of the spawn.
+function Command:on_ready(fn)
+  local userdata = hook(self, fn)
   lib.sandbox_cmd_on_ready(self._cmd, ready_callback, userdata)
+  return self
+end
+---The same, which writes the uid_map and gid_map of its user namespace, in the library's place.
+function Command:on_maps(fn)
+  local userdata = hook(self, fn)
+  lib.sandbox_cmd_on_maps(self._cmd, ready_callback, userdata)
   return self
 end
 
 ---A key's value is a list of calls, each a value or a list of arguments.
-local MANY = { join = true, map_uid = true, map_gid = true, bind = true, bind_fd = true, tmpfs = true, overlay = true, file = true, dir = true, symlink = true,
+local MANY = { data = true, chmod = true, remount = true, overlay_ro = true, init_fd = true, init_lock = true, join = true, map_uid = true, map_gid = true, bind = true, bind_fd = true, tmpfs = true, overlay = true, file = true, dir = true, symlink = true,
   mask = true, landlock_path = true, landlock_port = true, filter = true, time_offset = true }
 local SPREAD = { user = true, caps = true }
 local NO_KEYS = { clone = true, check = true, explain = true, spawn = true, run = true, arg = true, args = true }
 local RUN_KEYS = { input = true, timeout = true, cpu_time = true, stdout_limit = true, stderr_limit = true, merge_stderr = true, kill_at_limit = true, cancel_fd = true }
 
+---Keys are taken in this order, all others before, by name: a mount hides what was put below it earlier.
+local RANK = {}
+for rank, key in ipairs { "tmpfs", "proc", "dev", "devpts", "mqueue", "dir", "file", "data", "symlink", "mask", "chmod", "remount" } do RANK[key] = rank end
+
 ---A command: a list of the program and its arguments, with methods as keys; a key that is no method's is an option.
+---Where mounts need another order than of their keys (bind and the like, tmpfs, files, chmod, remount), call the methods.
 ---sandbox.command{"ls", "-l", cwd = "/tmp", env = {LANG = "C"}, unshare = {"user", "net"}, nice = 5}
 ---@return sandbox.Command
 function sandbox.command(how)
@@ -546,7 +609,7 @@ function sandbox.command(how)
   local self = setmetatable({ _cmd = ffi.gc(lib.sandbox_cmd_new(text(program)), lib.sandbox_cmd_free) }, Command)
   for i = 2, #how do self:arg(how[i]) end
   if how.clear_env then self:clear_env() end
-  for key, value in pairs(how) do
+  for key, value in sorted(how, RANK) do
     if type(key) == "number" or RUN_KEYS[key] or key == "clear_env" then -- the words; what run takes
     elseif NO_KEYS[key] or type(key) ~= "string" or key:sub(1, 1) == "_" then
       error("sandbox: no key " .. tostring(key), 2)
@@ -708,7 +771,7 @@ local Supervisor = {}
 Supervisor.__index = Supervisor
 local function supervisor(handle)
   if handle == nil then return failure(-EINVAL, nil, "supervisor: no filter that notifies, or its listener was taken") end
-  return setmetatable({ _sup = ffi.gc(handle, lib.sandbox_supervisor_free), _ids = {} }, Supervisor)
+  return setmetatable({ _sup = owned(handle, lib.sandbox_supervisor_free), _owner = C.getpid(), _ids = {} }, Supervisor)
 end
 ---Answers the notified calls of a child.
 function sandbox.supervisor(child) return supervisor(lib.sandbox_supervisor_new(child:_handle())) end
@@ -741,7 +804,8 @@ function Supervisor:run()
   return true
 end
 function Supervisor:close()
-  if self._sup then lib.sandbox_supervisor_free(ffi.gc(self._sup, nil)) end
+  if self._sup and C.getpid() == self._owner then lib.sandbox_supervisor_free(self._sup) end
+  if self._sup then ffi.gc(self._sup, nil) end
   for _, id in ipairs(self._ids) do functions[id] = nil end
   self._sup, self._ids = nil, {}
 end
@@ -755,7 +819,7 @@ Pool.__index = Pool
 function sandbox.pool(command, size)
   local handle = lib.sandbox_pool_new(command._cmd, size)
   if handle == nil then return failure(-EINVAL, nil, "a pool of 1 to 4096") end
-  return setmetatable({ _pool = ffi.gc(handle, lib.sandbox_pool_free), _keep = command._keep }, Pool)
+  return setmetatable({ _pool = owned(handle, lib.sandbox_pool_free), _owner = C.getpid(), _keep = command._keep }, Pool)
 end
 function Pool:_handle() return self._pool or error("sandbox: the pool is closed", 3) end
 ---Runs a held child; `override`: a command with another program, arguments, environment, streams, passed fds, directory.
@@ -771,7 +835,8 @@ function Pool:refill()
   return code
 end
 function Pool:close()
-  if self._pool then lib.sandbox_pool_free(ffi.gc(self._pool, nil)) end
+  if self._pool and C.getpid() == self._owner then lib.sandbox_pool_free(self._pool) end
+  if self._pool then ffi.gc(self._pool, nil) end
   self._pool = nil
 end
 

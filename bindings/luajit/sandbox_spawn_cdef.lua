@@ -56,6 +56,7 @@ typedef enum sandbox_option {
     SANDBOX_OPT_ALLOW_NO_SPECULATION = 24,
     SANDBOX_OPT_ALLOW_NO_KEYRING = 25,
     SANDBOX_OPT_DISABLE_USERNS = 40,
+    SANDBOX_OPT_NOT_INHERITABLE = 41,
     SANDBOX_OPT_ALLOW_LESS_LANDLOCK = 50,
     SANDBOX_OPT_LANDLOCK_LOG = 51,
 } sandbox_option;
@@ -150,7 +151,13 @@ typedef enum sandbox_proc {
     SANDBOX_PROC_PTRACEABLE = 4,
     SANDBOX_PROC_SUBSET_PID = 8,
     SANDBOX_PROC_RW = 16,
+    SANDBOX_PROC_COVERED = 32,
 } sandbox_proc;
+typedef enum sandbox_data {
+    SANDBOX_DATA_MOUNT = 1,
+    SANDBOX_DATA_RW = 2,
+    SANDBOX_DATA_IN_PLACE = 4,
+} sandbox_data;
 typedef enum sandbox_landlock_fs {
     SANDBOX_LANDLOCK_EXECUTE = 1,
     SANDBOX_LANDLOCK_WRITE_FILE = 2,
@@ -427,6 +434,14 @@ int sandbox_cmd_landlock_port(struct sandbox_cmd *cmd,
                               uint64_t access);
 int sandbox_cmd_landlock_scope(struct sandbox_cmd *cmd,
                                uint64_t scopes);
+int sandbox_cmd_cwd_first(struct sandbox_cmd *cmd,
+                          const char *const *paths);
+int sandbox_cmd_init_fd(struct sandbox_cmd *cmd, int fd);
+int sandbox_cmd_init_lock(struct sandbox_cmd *cmd,
+                          const char *path);
+int sandbox_cmd_on_maps(struct sandbox_cmd *cmd,
+                        sandbox_ready_fn fn,
+                        void *userdata);
 int sandbox_run(const struct sandbox_cmd *cmd,
                 const struct sandbox_bytes *input,
                 const struct sandbox_run_options *options,
@@ -499,7 +514,9 @@ int sandbox_cmd_file(struct sandbox_cmd *cmd,
                      size_t length,
                      uint32_t mode);
 int sandbox_cmd_dir(struct sandbox_cmd *cmd, const char *target, uint32_t mode);
-int sandbox_cmd_symlink(struct sandbox_cmd *cmd, const char *text, const char *target);
+int sandbox_cmd_symlink(struct sandbox_cmd *cmd,
+                        const char *text,
+                        const char *target);
 int sandbox_cmd_mask(struct sandbox_cmd *cmd,
                      const char *target);
 int sandbox_cmd_preset(struct sandbox_cmd *cmd,
@@ -573,4 +590,18 @@ int sandbox_notify_parent(struct sandbox_notify *n,
                           uint64_t address,
                           char *name,
                           size_t size);
+int sandbox_cmd_data(struct sandbox_cmd *cmd,
+                     const char *target,
+                     const void *data,
+                     size_t length,
+                     uint32_t mode,
+                     uint64_t flags);
+int sandbox_cmd_devpts(struct sandbox_cmd *cmd, const char *target);
+int sandbox_cmd_overlay_ro(struct sandbox_cmd *cmd, const char *const *lowers, const char *target);
+int sandbox_cmd_chmod(struct sandbox_cmd *cmd,
+                      const char *target,
+                      uint32_t mode);
+int sandbox_cmd_remount(struct sandbox_cmd *cmd,
+                        const char *target,
+                        uint64_t flags);
 ]]

@@ -1,6 +1,6 @@
 -- The tests, and the scenarios: a line each. usage: luajit run.lua scenarios.json
 local sandbox, ffi = require "sandbox_spawn", require "ffi"
-ffi.cdef "int open(const char *path, int flags, ...); int waitpid(int pid, int *status, int options); char *realpath(const char *, char *); int getuid(void);"
+ffi.cdef "int open(const char *path, int flags, ...); int waitpid(int pid, int *status, int options); char *realpath(const char *, char *); int getuid(void); int getgid(void); int fork(void); void _exit(int);"
 
 -- A JSON reader for what this project writes; null is json_null.
 local null = {}
@@ -128,7 +128,9 @@ end
 local function command_of(s)
   local command = sandbox.command { take(s, "program"), unpack(take(s, "args", {})) }
   if take(s, "env_clear") then command:clear_env() end
-  for name, value in pairs(take(s, "env", {})) do command:env { [name] = value ~= null and value } end
+  local env = take(s, "env", {})
+  for name, value in pairs(env) do env[name] = value ~= null and value end
+  command:env(env)
   local cwd = take(s, "cwd")
   if cwd then command:cwd(cwd) end
   command:set(lower(take(s, "options", {}))):rlimits(lower(take(s, "rlimits", {})))
@@ -269,13 +271,59 @@ end)
 test("every kind of setting reaches the library", function()
   local command = sandbox.command { "true", arg0 = "x", clear_env = true, env = { A = "1", B = false }, cwd = "/", stdin = "null", rlimits = { nofile = { 10, 20 }, core = 0, as = -1 },
     cpus = { 0 }, unshare = { "user", "mount", "uts", "time" }, map_uid = { { 0, 1000 } }, map_gid = { { 0, 1000, 1 } }, user = { 0, 0 }, groups = { 0, 1 }, hostname = "h", domainname = "d",
-    time_offset = { { 1, 5 } }, caps = { -1 }, root = true, bind = { "/usr", { "/bin", "/x", { "rw", "dev" } } }, tmpfs = { "/t", { "/u", 4096, 448 } }, proc = true, dev = true,
+    time_offset = { { 1, 5 } }, cwd_first = { "/a", "/b" }, data = { { "/df", "text", 420, "mount" } }, chmod = { { "/df", 384 } }, remount = { "/t" }, devpts = true, overlay_ro = { { { "/usr", "/bin" }, "/oo" } }, init_fd = { 0 }, init_lock = { "/f" }, caps = { -1 }, root = true, bind = { "/usr", { "/bin", "/x", { "rw", "dev" } } }, tmpfs = { "/t", { "/u", 4096, 448 } }, proc = true, dev = true,
     mqueue = true, overlay = { { { "/usr" }, "/o" } }, file = { { "/f", "text" } }, dir = { "/d" }, symlink = { { "a", "/l" } }, mask = { "/m" },
     landlock_path = { { "/", "read" } }, landlock_port = { { 80, "connect_tcp" } }, landlock_scope = "signal", cgroup = "/sys/fs/cgroup", cgroup_set = { { "pids.max", 10 } }, ptrace = true, init = true }
   assert(command:check())
   has(sandbox.command { "true" }:clone():arg("a"):args { "b" }:explain(), "exec[0]")
   equal(select(2, command:clone():join(-1):check()).errno, 9)
   equal(select(2, sandbox.command { "true", preset = "compute" }:preset("build"):check()).errno, 22)
+end)
+local function in_a_root(line, more)
+  local how = { "sh", "-c", line, unshare = { "user", "mount", "pid" }, init = true, env = { LC_ALL = "C" }, bind = {} }
+  for _, path in ipairs { "/usr", "/bin", "/lib", "/lib64" } do if ffi.C.realpath(path, nil) ~= nil then how.bind[#how.bind + 1] = path end end
+  for key, value in pairs(more) do how[key] = value end
+  local result, err = sandbox.run(how)
+  if not result and (err.stage == "clone" or err.stage == "userns") then error { skip = tostring(err) } end
+  return assert(result, err)
+end
+test("files, modes, mounts and locks of its own", function()
+  local result = in_a_root("pwd; cat /f /m; stat -c %a /f; ls /dev/pts; touch /t/x", { tmpfs = { "/t" }, data = { { "/f", "in a file\n" }, { "/m", "mounted\n", 420, "mount" } }, chmod = { { "/f", 384 } },
+    remount = { "/t" }, devpts = true, cwd_first = { "/no/such", "/usr" }, init_fd = { 0 }, init_lock = { "/f" } })
+  equal(result.stdout, "/usr\nin a file\nmounted\n600\nptmx\n") has(result.stderr, "Read-only")
+end)
+test("the caller maps the ids", function()
+  local result, err = sandbox.run { "sh", "-c", "id -u; id -g", unshare = "user", on_maps = function(pid)
+    for file, text in pairs { setgroups = "deny", uid_map = "7 " .. ffi.C.getuid() .. " 1", gid_map = "8 " .. ffi.C.getgid() .. " 1" } do
+      if file == "gid_map" then local f = assert(io.open(("/proc/%d/setgroups"):format(pid), "w")) f:write("deny") f:close() end
+      if file ~= "setgroups" then local f = assert(io.open(("/proc/%d/%s"):format(pid, file), "w")) f:write(text) f:close() end
+    end
+  end }
+  if not result and (err.stage == "clone" or err.stage == "userns") then error { skip = tostring(err) } end
+  equal(assert(result, err).stdout, "7\n8\n")
+end)
+test("tables are taken in one order", function()
+  local names, env, wanted = {}, {}, {}
+  for i = 1, 40 do names[i] = ("V%02d"):format((i * 7) % 41) env[names[i]] = i end
+  local result = assert(sandbox.run { "env", clear_env = true, env = env })
+  for i = 1, 40 do wanted[i] = ("V%02d=%d\n"):format(i, env[("V%02d"):format(i)]) end
+  equal(result.stdout, table.concat(wanted))
+end)
+test("a forked copy leaves its parent's children alone", function()
+  local child = assert(sandbox.spawn { "sleep", "1000" })
+  local other = assert(sandbox.spawn { "sleep", "1000" })
+  local pool = assert(sandbox.pool(sandbox.command { "echo", "usual", stdout = "pipe" }, 1))
+  local copy = ffi.C.fork()
+  if copy == 0 then
+    pool:close() child:close()
+    other = nil
+    collectgarbage() collectgarbage()
+    ffi.C._exit(0)
+  end
+  equal(ffi.C.waitpid(copy, nil, 0), copy)
+  equal(child:poll(), nil) equal(other:poll(), nil)
+  equal(pool:spawn().stdout:read("a"), "usual\n")
+  pool:close()
 end)
 test("on_ready sees the child; what it raises comes out", function()
   local seen
