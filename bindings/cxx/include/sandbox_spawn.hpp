@@ -70,7 +70,8 @@ namespace detail {
     X(cmd_time_offset) X(cmd_caps) X(cmd_preset) X(cmd_root) X(cmd_bind) X(cmd_bind_fd) X(cmd_tmpfs) X(cmd_proc)       \
     X(cmd_mqueue) X(cmd_dev) X(cmd_overlay) X(cmd_file) X(cmd_dir) X(cmd_symlink) X(cmd_mask) X(cmd_landlock_path)     \
     X(cmd_landlock_port) X(cmd_landlock_scope) X(cmd_cgroup) X(cmd_cgroup_set) X(cmd_filter) X(cmd_ptrace)             \
-    X(cmd_on_ready) X(cmd_pre_exec) X(cmd_explain)                                                                     \
+    X(cmd_on_ready) X(cmd_on_maps) X(cmd_pre_exec) X(cmd_explain) X(cmd_data) X(cmd_devpts) X(cmd_overlay_ro)          \
+    X(cmd_chmod) X(cmd_remount) X(cmd_cwd_first) X(cmd_init_fd) X(cmd_init_lock)                                       \
     X(child_pid) X(child_fds) X(child_take_fd) X(child_wait) X(child_wait_exec) X(child_kill) X(child_kill_all)        \
     X(child_freeze) X(child_detach) X(child_free)                                                                      \
     X(filter_new) X(filter_free) X(filter_rule) X(filter_deny) X(filter_deny_ioctl) X(filter_deny_setsockopt)          \
@@ -128,6 +129,14 @@ inline const functions &api() noexcept {
 template <class Handle, auto Function> struct freed {
     void operator()(Handle *handle) const noexcept { (api().*Function)(handle); }
 };
+/// The same, only in the process that made the handle: what runs is the parent's, and a forked copy is not to end it.
+template <class Handle, auto Function> struct freed_by_owner {
+    pid_t owner = ::getpid();
+    void operator()(Handle *handle) const noexcept {
+        if (::getpid() == owner) (api().*Function)(handle);
+    }
+};
+template <class Handle, auto Function> using running = std::unique_ptr<Handle, freed_by_owner<Handle, Function>>;
 template <class Handle, auto Function> using owned = std::unique_ptr<Handle, freed<Handle, Function>>;
 
 } // namespace detail
@@ -462,8 +471,8 @@ class filter {
 
 // --- the running child ---
 
-/// A child that was started. Destroyed, one that still runs is killed and reaped, unless it was detached. One thread may
-/// kill it while another waits for it.
+/// A child that was started. Destroyed, one that still runs is killed and reaped, unless it was detached, or this is a
+/// forked copy of the process that started it. One thread may kill it while another waits for it.
 class child {
   public:
     pid_t pid() const noexcept { return detail::api().child_pid(get()); }
@@ -538,7 +547,7 @@ class child {
         return true;
     }
 
-    detail::owned<sandbox_child, &detail::functions::child_free> child_;
+    detail::running<sandbox_child, &detail::functions::child_free> child_;
     unique_fd in_, out_, err_, pty_;
 };
 
@@ -553,21 +562,16 @@ class command {
   public:
     /// A path, or a name looked for in the child's PATH; and arguments.
     template <class... Args> explicit command(text program, const Args &...args) : cmd_(detail::api().cmd_new(program.c_str())) { (arg(args), ...); }
-    command(const command &other) : cmd_(detail::api().cmd_clone(other.get())), ready_(other.ready_) {}
+    command(const command &other) : cmd_(detail::api().cmd_clone(other.get())), ready_(other.ready_), maps_(other.maps_) {}
     command(command &&) noexcept = default;
     command &operator=(command other) noexcept {
-        cmd_.swap(other.cmd_), ready_.swap(other.ready_);
+        cmd_.swap(other.cmd_), ready_.swap(other.ready_), maps_.swap(other.maps_);
         return *this;
     }
 
     // The program.
     command &arg(text arg) { return did(detail::api().cmd_arg(get(), arg.c_str())); }
-    command &args(std::initializer_list<text> args) {
-        std::vector<const char *> list;
-        for (const text &each : args) list.push_back(each.c_str());
-        list.push_back(nullptr);
-        return did(detail::api().cmd_args(get(), list.data()));
-    }
+    command &args(std::initializer_list<text> args) { return did(detail::api().cmd_args(get(), pointers(args).data())); }
     /// Of any range of strings.
     template <class Range> command &args(const Range &range) {
         for (const auto &each : range) arg(each);
@@ -580,6 +584,8 @@ class command {
     command &unset_env(text name) { return did(detail::api().cmd_env(get(), name.c_str(), nullptr)); }
     command &clear_env() { return did(detail::api().cmd_env_clear(get())); }
     command &cwd(text path) { return did(detail::api().cmd_cwd(get(), path.c_str())); }
+    /// The first of these that it can enter; PWD says which.
+    command &cwd_first(std::initializer_list<text> paths) { return did(detail::api().cmd_cwd_first(get(), pointers(paths).data())); }
     /// Executes the file open at `fd`.
     command &exec_fd(int fd) { return did(detail::api().cmd_exec_fd(get(), fd)); }
 
@@ -645,18 +651,31 @@ class command {
     command &dev(text target = "/dev") { return did(detail::api().cmd_dev(get(), target.c_str())); }
     /// `lowers`, the topmost first, as one tree; without `upper` and `work` changes are kept in memory and lost.
     command &overlay(std::initializer_list<text> lowers, text target, text upper = nullptr, text work = nullptr) {
-        std::vector<const char *> list;
-        for (const text &each : lowers) list.push_back(each.c_str());
-        list.push_back(nullptr);
-        return did(detail::api().cmd_overlay(get(), list.data(), upper.c_str(), work.c_str(), target.c_str()));
+        return did(detail::api().cmd_overlay(get(), pointers(lowers).data(), upper.c_str(), work.c_str(), target.c_str()));
     }
+    /// Two directories or more, the topmost first, that nobody can write to.
+    command &overlay_ro(std::initializer_list<text> lowers, text target) { return did(detail::api().cmd_overlay_ro(get(), pointers(lowers).data(), target.c_str())); }
+    /// Terminals of its own.
+    command &devpts(text target = "/dev/pts") { return did(detail::api().cmd_devpts(get(), target.c_str())); }
     command &file(text target, std::string_view data, std::uint32_t mode = 0644) {
         return did(detail::api().cmd_file(get(), target.c_str(), data.data(), data.size(), mode));
+    }
+    /// A file put there as a sum of SANDBOX_DATA_* says: mounted over what is there, or written into it.
+    command &data(text target, std::string_view data, std::uint32_t mode = 0644, std::uint64_t flags = 0) {
+        return did(detail::api().cmd_data(get(), target.c_str(), data.data(), data.size(), mode, flags));
     }
     command &dir(text target, std::uint32_t mode = 0755) { return did(detail::api().cmd_dir(get(), target.c_str(), mode)); }
     /// A symlink at `target` that says `says`.
     command &symlink(text says, text target) { return did(detail::api().cmd_symlink(get(), says.c_str(), target.c_str())); }
     command &mask(text target) { return did(detail::api().cmd_mask(get(), target.c_str())); }
+
+    /// The mode of what is there by then: on the host too, where that is bound with RW.
+    command &chmod(text target, std::uint32_t mode) { return did(detail::api().cmd_chmod(get(), target.c_str(), mode)); }
+    /// What is mounted there is read-only from there on; DEV and SUID stay, EXEC_OFF.
+    command &remount(text target, std::uint64_t flags = 0) { return did(detail::api().cmd_remount(get(), target.c_str(), flags)); }
+    /// Its init holds `fd` open, which the program does not get, or a shared lock of a file, as long as it lives.
+    command &init_fd(int fd) { return did(detail::api().cmd_init_fd(get(), fd)); }
+    command &init_lock(text path) { return did(detail::api().cmd_init_lock(get(), path.c_str())); }
 
     // Landlock: sums of SANDBOX_LANDLOCK_*. Cgroups. Filters.
     command &landlock_path(text path, std::uint64_t access) { return did(detail::api().cmd_landlock_path(get(), path.c_str(), access)); }
@@ -676,6 +695,11 @@ class command {
     command &on_ready(std::function<void(pid_t, int)> function) {
         ready_ = function ? std::make_shared<ready>(std::move(function)) : nullptr;
         return did(detail::api().cmd_on_ready(get(), ready_ ? &command::call_ready : nullptr, ready_.get()));
+    }
+    /// The same, to write the uid_map and gid_map of its user namespace in the library's place.
+    command &on_maps(std::function<void(pid_t, int)> function) {
+        maps_ = function ? std::make_shared<ready>(std::move(function)) : nullptr;
+        return did(detail::api().cmd_on_maps(get(), maps_ ? &command::call_ready : nullptr, maps_.get()));
     }
     /// Has `function` called in the child, in a copy of this process's memory: only async-signal-safe functions, and no
     /// exceptions; below 0 it ends the child. nullptr: none.
@@ -729,10 +753,16 @@ class command {
             return -ECANCELED;
         }
     }
+    static std::vector<const char *> pointers(std::initializer_list<text> texts) {
+        std::vector<const char *> list;
+        for (const text &each : texts) list.push_back(each.c_str());
+        list.push_back(nullptr);
+        return list;
+    }
     command &did(int) noexcept { return *this; } // latched
 
     detail::owned<sandbox_cmd, &detail::functions::cmd_free> cmd_;
-    std::shared_ptr<ready> ready_; // what the library calls back: a copy's too
+    std::shared_ptr<ready> ready_, maps_; // what the library calls back: a copy's too
 };
 
 // --- one run, from start to end ---
@@ -822,7 +852,7 @@ inline result run(const command &command, const run_options &options = {}) {
 class pool {
   public:
     /// `size`: 1 to 4096.
-    pool(const command &command, std::size_t size) : ready_(command.ready_), pool_(detail::api().pool_new(command.get(), size)) {
+    pool(const command &command, std::size_t size) : ready_(command.ready_), maps_(command.maps_), pool_(detail::api().pool_new(command.get(), size)) {
         if (!pool_) throw error(EINVAL, "a pool of 1 to 4096 children");
     }
     /// Runs a held child, or one set up now where none is left.
@@ -852,8 +882,8 @@ class pool {
         return std::move(*started);
     }
 
-    std::shared_ptr<void> ready_; // the command's hook, which the pool's copy calls
-    detail::owned<sandbox_pool, &detail::functions::pool_free> pool_;
+    std::shared_ptr<void> ready_, maps_; // the command's hooks, which the pool's copy calls
+    detail::running<sandbox_pool, &detail::functions::pool_free> pool_;
 };
 
 // --- the supervisor ---
@@ -1011,7 +1041,7 @@ class supervisor {
     }
 
     std::unique_ptr<handlers> handlers_;
-    detail::owned<sandbox_supervisor, &detail::functions::supervisor_free> supervisor_; // goes before its handlers
+    detail::running<sandbox_supervisor, &detail::functions::supervisor_free> supervisor_; // goes before its handlers
 };
 
 // --- what there is ---

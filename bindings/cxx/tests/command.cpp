@@ -66,6 +66,7 @@ TEST(every, "alone: every setter reaches the library") {
         .map_uid(0, 1000).map_gid(0, 1000, 1).user(0, 0).groups({0, 1}).hostname("h").domainname("d").time_offset(CLOCK_MONOTONIC, -1ns).caps(SANDBOX_CAPS_ALL, 1)
         .root("/", SANDBOX_MOUNT_RW).bind("/usr").bind("/usr", "/x", SANDBOX_MOUNT_RW).bind_fd(root.get(), "/y").tmpfs("/t", 1 << 20, 0700).proc().mqueue().dev()
         .overlay({"/usr", "/bin"}, "/o").overlay({"/usr"}, "/o", "/u", "/w").file("/f", "text").dir("/d").symlink("says", "/l").mask("/m")
+        .cwd_first({"/a", "/b"}).data("/df", "text", 0600, SANDBOX_DATA_MOUNT).chmod("/df", 0644).remount("/t").devpts().overlay_ro({"/usr", "/bin"}, "/oo").init_fd(0).init_lock("/f").on_maps({})
         .landlock_path("/", SANDBOX_LANDLOCK_READ).landlock_port(80, SANDBOX_LANDLOCK_CONNECT_TCP).landlock_scope(SANDBOX_LANDLOCK_SIGNAL)
         .cgroup("/sys/fs/cgroup").cgroup_set("pids.max", "10").filter(sandbox::filter()).ptrace(0).on_ready({}).pre_exec(nullptr).join(-1);
     const auto e = thrown<sandbox::error>([&] { all.check(); });
@@ -303,6 +304,43 @@ TEST(rooted, "a root of its own") {
     CHECK_HAS(result.out(), "content\n/data/file\n700\n");
     CHECK(result.out().find("home") == std::string_view::npos);
     CHECK_HAS(result.err(), "Read-only file system");
+}
+
+TEST(laid, "files, modes, mounts and locks of its own") {
+    const auto result = in_namespaces([] {
+        return sandbox::run(in_a_root("pwd; cat /f /m; stat -c %a /f; ls /dev/pts; touch /t/x").tmpfs("/t").data("/f", "in a file\n").data("/m", "mounted\n", 0644, SANDBOX_DATA_MOUNT)
+            .chmod("/f", 0600).remount("/t").devpts().cwd_first({"/no/such", "/usr"}).init_fd(0).init_lock("/f"));
+    });
+    CHECK_EQ(std::string(result.out()), "/usr\nin a file\nmounted\n600\nptmx\n");
+    CHECK_HAS(result.err(), "Read-only");
+}
+
+TEST(mapped, "the caller maps the ids") {
+    command mapped("sh", "-c", "id -u; id -g");
+    mapped.unshare(SANDBOX_NS_USER).on_maps([](pid_t pid, int) {
+        const auto put = [pid](const std::string &file, const std::string &text) {
+            const sandbox::unique_fd fd(open(("/proc/" + std::to_string(pid) + "/" + file).c_str(), O_WRONLY | O_CLOEXEC));
+            fd.write_all(text);
+        };
+        put("setgroups", "deny"), put("uid_map", "7 " + std::to_string(getuid()) + " 1"), put("gid_map", "8 " + std::to_string(getgid()) + " 1");
+    });
+    const command copy = mapped; // the hook is a copy's too
+    CHECK_EQ(in_namespaces([&] { return output(copy); }), "7\n8\n");
+    CHECK_EQ(thrown<int>([] { command("true").unshare(SANDBOX_NS_USER).on_maps([](pid_t, int) { throw 5; }).spawn(); }), 5);
+}
+
+TEST(forked, "a forked copy leaves its parent's children alone") {
+    std::optional<child> running = command("sleep", "1000").spawn();
+    std::optional<sandbox::pool> pool(std::in_place, command("echo", "usual").out(stream::pipe), 1);
+    const pid_t copy = fork();
+    CHECK(copy >= 0);
+    if (copy == 0) {
+        pool.reset(), running.reset();
+        _exit(0);
+    }
+    CHECK_EQ(waitpid(copy, nullptr, 0), copy);
+    CHECK(!running->poll());
+    CHECK_EQ(pool->spawn().out().read_all(), "usual\n");
 }
 
 TEST(preset, "a preset") {
