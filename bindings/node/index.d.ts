@@ -10,7 +10,9 @@ type One<T> = T | readonly [T];
 export declare const version: string;
 export declare const Namespace: Readonly<Record<'TIME' | 'MOUNT' | 'CGROUP' | 'UTS' | 'IPC' | 'USER' | 'PID' | 'NET', number>>;
 export declare const Mount: Readonly<Record<'RW' | 'EXEC_OFF' | 'OPTIONAL' | 'DEV' | 'SUID' | 'NON_RECURSIVE' | 'NOSYMFOLLOW' | 'NOATIME', number>>;
-export declare const Proc: Readonly<Record<'NOACCESS' | 'INVISIBLE' | 'PTRACEABLE' | 'SUBSET_PID' | 'RW', number>>;
+export declare const Proc: Readonly<Record<'NOACCESS' | 'INVISIBLE' | 'PTRACEABLE' | 'SUBSET_PID' | 'RW' | 'COVERED', number>>;
+/** How `data` puts its file there: mounted over what is there, or written into it. */
+export declare const Data: Readonly<Record<'MOUNT' | 'RW' | 'IN_PLACE', number>>;
 export declare const Preset: Readonly<Record<'COMPUTE' | 'BUILD' | 'NETWORK', number>>;
 export declare const Limit: Readonly<Record<LimitName, number>>;
 export declare const Landlock: Readonly<Record<string, number>>;
@@ -68,6 +70,9 @@ export interface CommandOptions {
     bindFd?: readonly (readonly [file: File, target: Text, flags?: Flags])[]; tmpfs?: readonly (One<Text> | readonly [target: Text, size: Flags, mode?: number])[];
     proc?: Text; dev?: Text; mqueue?: Text; overlay?: readonly (readonly [lowers: readonly Text[], target: Text, upper?: Text | null, work?: Text | null])[];
     file?: readonly (readonly [target: Text, data: string | Uint8Array, mode?: number])[]; dir?: readonly (One<Text> | readonly [target: Text, mode: number])[];
+    data?: readonly (readonly [target: Text, data: string | Uint8Array, mode?: number, flags?: Flags])[]; chmod?: readonly (readonly [target: Text, mode: number])[];
+    remount?: readonly (One<Text> | readonly [target: Text, flags: Flags])[]; overlayRo?: readonly (readonly [lowers: readonly Text[], target: Text])[]; devpts?: Text;
+    cwdFirst?: readonly Text[]; initFd?: readonly File[]; initLock?: readonly Text[]; onMaps?: (pid: number, pidfd: number) => void;
     symlink?: readonly (readonly [text: Text, target: Text])[]; mask?: readonly Text[];
     landlockPath?: readonly (readonly [path: Text, access: Flags])[]; landlockPort?: readonly (readonly [port: number, access: Flags])[]; landlockScope?: Flags;
     cgroup?: Text | null; cgroupSet?: Record<string, string | number>; filter?: readonly Filter[]; onReady?: (pid: number, pidfd: number) => void;
@@ -117,8 +122,24 @@ export declare class Command {
     tmpfs(target: Text, size?: Flags, mode?: number): this; proc(target?: Text, flags?: Flags): this; dev(target?: Text): this; mqueue(target?: Text): this;
     overlay(lowers: readonly Text[], target: Text, upper?: Text | null, work?: Text | null): this; file(target: Text, data: string | Uint8Array, mode?: number): this;
     dir(target: Text, mode?: number): this; symlink(text: Text, target: Text): this; mask(target: Text): this;
+    /** A file put there as `flags`, a sum of Data, say. */
+    data(target: Text, data: string | Uint8Array, mode?: number, flags?: Flags): this;
+    /** The mode of what is there by then. */
+    chmod(target: Text, mode: number): this;
+    /** What is mounted there is read-only from there on; flags: Mount.DEV, SUID, EXEC_OFF. */
+    remount(target: Text, flags?: Flags): this;
+    /** Two directories or more, the topmost first, that nobody can write to. */
+    overlayRo(lowers: readonly Text[], target: Text): this;
+    /** Terminals of its own. */
+    devpts(target?: Text): this;
+    /** The first of these directories that it can enter; PWD says which. */
+    cwdFirst(...paths: Text[]): this;
+    /** Its init holds this open, or a shared lock of this file, as long as it lives. */
+    initFd(file: File): this; initLock(path: Text): this;
     landlockPath(path: Text, access: Flags): this; landlockPort(port: number, access: Flags): this; landlockScope(scopes: Flags): this;
     cgroup(parent?: Text | null): this; cgroupSet(settings: Record<string, string | number>): this; filter(filter: Filter): this;
+    /** Writes the uid_map and gid_map of its user namespace, in the library's place. */
+    onMaps(call: (pid: number, pidfd: number) => void): this;
     onReady(call: (pid: number, pidfd: number) => void): this;
     explain(): string;
     spawn(options?: SpawnOptions): Child;

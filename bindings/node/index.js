@@ -11,7 +11,7 @@ export { version } from './lib/library.js';
 export { Pool } from './lib/pool.js';
 export { RunError, run } from './lib/run.js';
 export { Notification, Supervisor } from './lib/supervisor.js';
-export { Landlock, Limit, Mount, Namespace, Preset, Proc, Rlimit, Status, probe } from './lib/types.js';
+export { Data, Landlock, Limit, Mount, Namespace, Preset, Proc, Rlimit, Status, probe } from './lib/types.js';
 
 Command.prototype.spawn = function (options) { return spawn(this, [], options); };
 Command.prototype.run = function (options) { return run(this, [], options); };

@@ -85,6 +85,10 @@ export class Command {
     }
     clearEnv() { return this.#call('env_clear'); }
     cwd(path) { return this.#call('cwd', encode(path)); }
+    cwdFirst(...paths) {
+        const { array, kept } = strings(paths);
+        return kept && this.#call('cwd_first', array);
+    }
     execFd(file) { return this.#call('exec_fd', fdOf(file)); }
     #stream(target, stream) {
         if (typeof stream !== 'string') return this.#call('stdio', target, 3, fdOf(stream));
@@ -141,6 +145,19 @@ export class Command {
         const { array, kept } = strings(lowers);
         return kept && this.#call('overlay', array, upper === null ? null : encode(upper), work === null ? null : encode(work), encode(target));
     }
+    overlayRo(lowers, target) {
+        const { array, kept } = strings(lowers);
+        return kept && this.#call('overlay_ro', array, encode(target));
+    }
+    devpts(target = '/dev/pts') { return this.#call('devpts', encode(target)); }
+    data(target, data, mode = 0o644, flags = 0) {
+        const bytes = Buffer.from(data);
+        return this.#call('data', encode(target), bytes.length ? bytes : null, bytes.length, mode, big(flags));
+    }
+    chmod(target, mode) { return this.#call('chmod', encode(target), mode); }
+    remount(target, flags = 0) { return this.#call('remount', encode(target), big(flags)); }
+    initFd(file) { return this.#call('init_fd', fdOf(file)); }
+    initLock(path) { return this.#call('init_lock', encode(path)); }
     file(target, data, mode = 0o644) {
         const bytes = Buffer.from(data);
         return this.#call('file', encode(target), bytes.length ? bytes : null, bytes.length, mode);
@@ -160,7 +177,10 @@ export class Command {
     }
     filter(filter) { return this.#call('filter', filter.address); }
     /** Has `call(pid, pidfd)` called while the child is held; what it throws ends the child, and comes out of the spawn. */
-    onReady(call) {
+    onReady(call) { return this.#hook('on_ready', call); }
+    /** The same, which writes the uid_map and gid_map of its user namespace, in the library's place. */
+    onMaps(call) { return this.#hook('on_maps', call); }
+    #hook(name, call) {
         const raised = this.#raised;
         const pointer = register((pid, pidfd) => {
             try {
@@ -172,7 +192,7 @@ export class Command {
             }
         }, types.ready);
         this.#kept.add(pointer);
-        return this.#call('on_ready', pointer, null);
+        return this.#call(name, pointer, null);
     }
 
     /** What a spawn would do, in order, before anything runs. */
@@ -203,11 +223,11 @@ export class Command {
 const unlimited = (limit) => big(limit === Infinity ? -1 : limit);
 const RLIMITS = ['CPU', 'FSIZE', 'DATA', 'STACK', 'CORE', 'RSS', 'NPROC', 'NOFILE', 'MEMLOCK', 'AS', 'LOCKS', 'SIGPENDING', 'MSGQUEUE', 'NICE', 'RTPRIO', 'RTTIME'];
 const SWITCHES = new Set(['clearEnv']);
-const SPREAD = new Set(['user', 'groups']);
+const SPREAD = new Set(['cwdFirst', 'user', 'groups']);
 /** Their value is a list of calls, each one value or an array of arguments. */
-const MANY = new Set(['timeOffset', 'mapUid', 'mapGid', 'bind', 'bindFd', 'overlay', 'tmpfs', 'file', 'dir', 'symlink', 'mask', 'landlockPath', 'landlockPort', 'filter', 'join']);
+const MANY = new Set(['data', 'chmod', 'remount', 'overlayRo', 'initFd', 'initLock', 'timeOffset', 'mapUid', 'mapGid', 'bind', 'bindFd', 'overlay', 'tmpfs', 'file', 'dir', 'symlink', 'mask', 'landlockPath', 'landlockPort', 'filter', 'join']);
 const KEYWORDS = new Set([...MANY, ...SPREAD, ...SWITCHES, 'arg0', 'env', 'cwd', 'execFd', 'stdin', 'stdout', 'stderr', 'passFds', 'rlimits', 'cpus', 'unshare', 'hostname',
-    'domainname', 'preset', 'caps', 'root', 'proc', 'dev', 'mqueue', 'landlockScope', 'cgroup', 'cgroupSet', 'onReady']);
+    'domainname', 'preset', 'caps', 'root', 'proc', 'dev', 'devpts', 'mqueue', 'landlockScope', 'cgroup', 'cgroupSet', 'onReady', 'onMaps']);
 
 /** A command as it is, or one made of a program, its arguments and options. */
 export function commandOf(program, args, options) {

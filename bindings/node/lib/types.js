@@ -6,6 +6,7 @@ import { family, fields, lib, make, structs } from './library.js';
 export const Namespace = Object.freeze(family('SANDBOX_NS_'));
 export const Mount = Object.freeze(family('SANDBOX_MOUNT_'));
 export const Proc = Object.freeze(family('SANDBOX_PROC_'));
+export const Data = Object.freeze(family('SANDBOX_DATA_'));
 export const Preset = Object.freeze(family('SANDBOX_PRESET_'));
 export const Limit = Object.freeze(family('SANDBOX_LIMIT_'));
 export const Landlock = Object.freeze(family('SANDBOX_LANDLOCK_'));

@@ -10,7 +10,7 @@ import { createRequire } from 'node:module';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
 import * as sandbox from 'sandbox-spawn';
-import { ALLOW, Command, ERRNO, Filter, NOTIFY, Namespace, Pool, Preset, RunError, SandboxError, Supervisor, run, spawn } from 'sandbox-spawn';
+import { ALLOW, Command, Data, ERRNO, Filter, NOTIFY, Namespace, Pool, Preset, RunError, SandboxError, Supervisor, run, spawn } from 'sandbox-spawn';
 
 const execute = promisify(execFile);
 const sh = (line, options) => run('sh', ['-c', line], { encoding: 'utf8', ...options });
@@ -300,6 +300,27 @@ test('a root of its own, and a preset', async (t) => {
     }
 });
 
+test('files, modes, mounts and locks of its own; ids mapped by the caller', async (t) => {
+    const bind = ['/usr', '/bin', '/lib', '/lib64'].filter((path) => existsSync(path));
+    try {
+        let result = await sh('pwd; cat /f /m; stat -c %a /f; ls /dev/pts; touch /t/x', { unshare: Namespace.USER | Namespace.MOUNT | Namespace.PID, init: 1, bind, tmpfs: ['/t'], env: { LC_ALL: 'C' },
+            data: [['/f', 'in a file\n'], ['/m', 'mounted\n', 0o644, Data.MOUNT]], chmod: [['/f', 0o600]], remount: ['/t'], devpts: '/dev/pts', cwdFirst: ['/no/such', '/usr'],
+            initFd: [0], initLock: ['/f'] });
+        assert.equal(result.stdout, '/usr\nin a file\nmounted\n600\nptmx\n');
+        assert.match(result.stderr, /Read-only/);
+        assert.match(new Command('true', { unshare: Namespace.USER | Namespace.MOUNT, overlayRo: [[['/usr', '/bin'], '/both']] }).explain(), /overlay/);
+        result = await sh('id -u; id -g', { unshare: Namespace.USER, onMaps: (pid) => {
+            writeFileSync(`/proc/${pid}/setgroups`, 'deny');
+            writeFileSync(`/proc/${pid}/uid_map`, `7 ${process.getuid()} 1`);
+            writeFileSync(`/proc/${pid}/gid_map`, `8 ${process.getgid()} 1`);
+        } });
+        assert.equal(result.stdout, '7\n8\n');
+    } catch (error) {
+        if (error instanceof SandboxError && ['clone', 'userns'].includes(error.stage)) return t.skip(error.message);
+        throw error;
+    }
+});
+
 const root = new URL('.', pathToFileURL(createRequire(import.meta.url).resolve('sandbox-spawn')));
 
 test('every function of the library is used', () => {
@@ -308,7 +329,7 @@ test('every function of the library is used', () => {
     const inPackage = new URL('lib/sandbox_spawn.h', root);
     const header = readFileSync(existsSync(inPackage) ? inPackage : new URL('../../include/sandbox_spawn.h', root), 'utf8').replace(/\/\*[^]*?\*\//g, '');
     const used = new Set([...code.matchAll(/(sandbox_\w+)/g)].map(([, name]) => name));
-    for (const [, name] of code.matchAll(/#call\('(\w+)'/g)) used.add(`sandbox_cmd_${name}`);
+    for (const [, name] of code.matchAll(/#(?:call|hook)\('(\w+)'/g)) used.add(`sandbox_cmd_${name}`);
     const reasons = {
         sandbox_cmd_pre_exec: 'code between fork and exec is not for JavaScript',
         sandbox_cmd_ptrace: 'JavaScript has no ptrace to trace with',

@@ -15,12 +15,12 @@ from ._library import version
 from ._pool import Pool
 from ._run import Result, RunError, run, run_async
 from ._supervisor import Notification, Supervisor
-from ._types import INHERIT, NULL, PIPE, PTY, Access, Cause, Features, Limit, Mount, Namespace, PortAccess, Preset, Proc, Scope, Status, probe
+from ._types import INHERIT, NULL, PIPE, PTY, Access, Cause, Data, Features, Limit, Mount, Namespace, PortAccess, Preset, Proc, Scope, Status, probe
 
 __version__ = version()
 
 __all__ = [
-    "ALLOW", "Access", "Arg", "Cause", "Child", "Command", "ERRNO", "Features", "Filter", "INHERIT", "KILL_PROCESS", "KILL_THREAD", "LOG",
+    "ALLOW", "Access", "Arg", "Cause", "Data", "Child", "Command", "ERRNO", "Features", "Filter", "INHERIT", "KILL_PROCESS", "KILL_THREAD", "LOG",
     "Limit", "Mount", "NOTIFY", "NULL", "Namespace", "Notification", "PIPE", "PTY", "Popen", "Pool", "PortAccess", "Preset", "Proc", "Result", "RunError", "SandboxError", "Scope", "Status",
     "Supervisor", "TRACE", "TRAP", "deny_groups", "probe", "run", "run_async", "version",
 ]

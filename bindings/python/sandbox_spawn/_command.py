@@ -111,6 +111,11 @@ class Command:
         """The directory to start in, inside the child's root."""
         return self._call("cwd", encode(path))
 
+    def cwd_first(self, *paths: Text) -> "Command":
+        """The first of these directories that it can enter; PWD says which."""
+        kept = [ffi.new("char[]", encode(path)) for path in paths]
+        return self._call("cwd_first", ffi.new("char *[]", kept + [ffi.NULL]))
+
     def exec_fd(self, fd: Any) -> "Command":
         """Executes the file open at ``fd``; the program's name only names it."""
         return self._call("exec_fd", fd_of(fd))
@@ -202,6 +207,14 @@ class Command:
         """How far a clock (time.CLOCK_MONOTONIC, CLOCK_BOOTTIME) of its time namespace is ahead."""
         return self._call("time_offset", clock, seconds, nanoseconds)
 
+    def init_fd(self, fd: Any) -> "Command":
+        """Its init holds this open as long as it lives; the program does not get it."""
+        return self._call("init_fd", fd_of(fd))
+
+    def init_lock(self, path: Text) -> "Command":
+        """Its init holds a shared lock of this file, inside its root, as long as it lives."""
+        return self._call("init_lock", encode(path))
+
     def preset(self, preset: int) -> "Command":
         """All of this for a common wish, a :class:`Preset`; further calls add to it."""
         return self._call("preset", preset)
@@ -240,16 +253,30 @@ class Command:
         """The usual device files."""
         return self._call("dev", encode(target))
 
+    def devpts(self, target: Text = "/dev/pts") -> "Command":
+        """Terminals of its own."""
+        return self._call("devpts", encode(target))
+
     def overlay(self, lowers: "Sequence[Text]", target: Text, upper: "Optional[Text]" = None, work: "Optional[Text]" = None) -> "Command":
         """``lowers``, the topmost first, as one tree; without ``upper`` changes are kept in memory and lost."""
         kept = [ffi.new("char[]", encode(lower)) for lower in lowers]
         optional = [ffi.NULL if path is None else encode(path) for path in (upper, work)]
         return self._call("overlay", ffi.new("char *[]", kept + [ffi.NULL]), *optional, encode(target))
 
+    def overlay_ro(self, lowers: "Sequence[Text]", target: Text) -> "Command":
+        """``lowers``, two or more, the topmost first, as one tree that nobody can write to."""
+        kept = [ffi.new("char[]", encode(lower)) for lower in lowers]
+        return self._call("overlay_ro", ffi.new("char *[]", kept + [ffi.NULL]), encode(target))
+
     def file(self, target: Text, data: "Union[str, bytes]", mode: int = 0o644) -> "Command":
         """A file of this content."""
         data = data.encode() if isinstance(data, str) else data
         return self._call("file", encode(target), ffi.from_buffer(data), len(data), mode)
+
+    def data(self, target: Text, data: "Union[str, bytes]", mode: int = 0o644, flags: int = 0) -> "Command":
+        """The same, put there as ``flags`` say, a sum of :class:`Data`: mounted over what is there, or written into it."""
+        data = data.encode() if isinstance(data, str) else data
+        return self._call("data", encode(target), ffi.from_buffer(data), len(data), mode, flags)
 
     def dir(self, target: Text, mode: int = 0o755) -> "Command":
         """An empty directory."""
@@ -262,6 +289,14 @@ class Command:
     def mask(self, target: Text) -> "Command":
         """Hides what is there."""
         return self._call("mask", encode(target))
+
+    def chmod(self, target: Text, mode: int) -> "Command":
+        """Changes the mode of what is there by then: on the host too, where that is bound writable."""
+        return self._call("chmod", encode(target), mode)
+
+    def remount(self, target: Text, flags: int = 0) -> "Command":
+        """Makes what is mounted there read-only from there on; ``flags``: Mount.DEV, SUID, EXEC_OFF."""
+        return self._call("remount", encode(target), flags)
 
     # --- Landlock and cgroups ---
 
@@ -300,6 +335,15 @@ class Command:
     def on_ready(self, function: "Callable[[int, int], Any]") -> "Command":
         """Has ``function(pid, pidfd)`` called in the spawning thread, while the child is held: confined by its
         namespaces, nothing of the program run. What it raises ends the child, and comes out of the spawn."""
+        self._kept["on_ready"] = call = self._callback(function)
+        return self._call("on_ready", call, ffi.NULL)
+
+    def on_maps(self, function: "Callable[[int, int], Any]") -> "Command":
+        """Has ``function(pid, pidfd)`` write the uid_map and gid_map of its user namespace, in the library's place."""
+        self._kept["on_maps"] = call = self._callback(function)
+        return self._call("on_maps", call, ffi.NULL)
+
+    def _callback(self, function: "Callable[[int, int], Any]") -> Any:
         raised = self._raised
 
         @ffi.callback("sandbox_ready_fn")  # type: ignore[untyped-decorator,unused-ignore]
@@ -311,8 +355,7 @@ class Command:
                 raised.error = error
                 return -_CANCELED
 
-        self._kept["on_ready"] = call
-        return self._call("on_ready", call, ffi.NULL)
+        return call
 
     # --- doing it ---
 
@@ -347,12 +390,12 @@ class Command:
         return f"<Command {os.fsdecode(self.program)!r}>"
 
 
-_KEYWORDS = {"arg0", "env", "clear_env", "cwd", "exec_fd", "stdin", "stdout", "stderr", "pass_fds", "rlimits", "cpus", "unshare", "join",
-             "map_uid", "map_gid", "user", "groups", "hostname", "domainname", "time_offset", "preset", "caps", "root", "bind", "bind_fd", "tmpfs", "proc", "mqueue", "overlay", "dev", "file", "dir", "symlink",
-             "mask", "landlock_path", "landlock_port", "landlock_scope", "cgroup", "cgroup_set", "filter", "ptrace", "on_ready"}
+_KEYWORDS = {"arg0", "env", "clear_env", "cwd", "cwd_first", "init_fd", "init_lock", "exec_fd", "stdin", "stdout", "stderr", "pass_fds", "rlimits", "cpus", "unshare", "join",
+             "map_uid", "map_gid", "user", "groups", "hostname", "domainname", "time_offset", "preset", "caps", "root", "bind", "bind_fd", "tmpfs", "proc", "mqueue", "overlay", "overlay_ro", "devpts", "dev", "file", "data", "chmod", "remount", "dir", "symlink",
+             "mask", "landlock_path", "landlock_port", "landlock_scope", "cgroup", "cgroup_set", "filter", "ptrace", "on_ready", "on_maps"}
 #: Their value is a list of calls, each one value or a tuple of arguments.
-_MANY = {"time_offset", "map_uid", "map_gid", "bind", "bind_fd", "overlay", "tmpfs", "file", "dir", "symlink", "mask", "landlock_path", "landlock_port", "filter", "join"}
-_SPREAD = {"user", "groups"}
+_MANY = {"data", "chmod", "remount", "overlay_ro", "init_fd", "init_lock", "time_offset", "map_uid", "map_gid", "bind", "bind_fd", "overlay", "tmpfs", "file", "dir", "symlink", "mask", "landlock_path", "landlock_port", "filter", "join"}
+_SPREAD = {"cwd_first", "user", "groups"}
 _SWITCHES = {"clear_env"}
 
 

@@ -71,6 +71,14 @@ class Preset(enum.IntEnum):
     NETWORK = 3
 
 
+class Data(enum.IntFlag):
+    """How :meth:`Command.data` puts its file there."""
+
+    MOUNT = 1
+    RW = 2
+    IN_PLACE = 4
+
+
 class Proc(enum.IntFlag):
     """Flags of a /proc."""
 
@@ -79,6 +87,7 @@ class Proc(enum.IntFlag):
     PTRACEABLE = 4
     SUBSET_PID = 8
     RW = 16
+    COVERED = 32
 
 
 class Access(enum.IntFlag):

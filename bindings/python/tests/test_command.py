@@ -143,7 +143,7 @@ def test_streams_of_the_command():
 
 def in_a_new_root(**more):
     """The system's programs, read-only, in a root of its own; without a user namespace skips."""
-    binds = [(path,) for path in ("/usr", "/bin", "/lib", "/lib64") if os.path.exists(path)]
+    binds = [(path,) for path in ("/usr", "/bin", "/lib", "/lib64") if os.path.exists(path)] + more.pop("more_binds", [])
     try:
         return run(["sh", "-c", more.pop("line")], unshare=Namespace.USER | Namespace.MOUNT | Namespace.PID, init=1, bind=binds, text=True, **more)
     except SandboxError as error:
@@ -169,6 +169,38 @@ def test_a_writable_bind(tmp_path):
     assert result.returncode == 0 and (tmp_path / "file").read_text() == "from inside\n"
 
 
+def test_files_over_what_is_there(tmp_path):
+    tmp_path.chmod(0o777)
+    (tmp_path / "there").write_text("host\n")
+    with open("/dev/null") as held:
+        result = in_a_new_root(line="pwd; cat /data/a/there; stat -c %a /mine; echo x > /data/a/new; ls /both | sort; touch /t/x; ls /dev/pts", tmpfs=["/t"], proc="/proc",
+                               more_binds=[(tmp_path, "/data/a", sandbox.Mount.RW)], data=[("/data/a/there", "mounted\n", 0o644, sandbox.Data.MOUNT), ("/mine", b"own")],
+                               chmod=[("/mine", 0o600)], dir=[("/data/a/dir", 0o755)], remount=["/t"], devpts="/dev/pts", cwd_first=["/no/such", "/usr"],
+                               init_lock=["/mine"], init_fd=[held], env={"LC_ALL": "C"})
+    assert result.stdout.startswith("/usr\nmounted\n600\n") and "ptmx" in result.stdout
+    assert "/t/x" in result.stderr and "Read-only" in result.stderr
+    assert (tmp_path / "there").read_text() == "host\n" and (tmp_path / "new").read_text() == "x\n"
+
+
+def test_a_read_only_overlay_is_asked_for():
+    assert "overlay" in Command("true", unshare=Namespace.USER | Namespace.MOUNT, overlay_ro=[(["/usr", "/bin"], "/both")]).explain()
+    with pytest.raises(SandboxError):
+        Command("true").overlay_ro(["/usr"], "/both").spawn()
+
+
+def test_maps_by_the_caller():
+    def maps(pid, pidfd):
+        Path(f"/proc/{pid}/setgroups").write_text("deny")
+        Path(f"/proc/{pid}/uid_map").write_text(f"7 {os.getuid()} 1")
+        Path(f"/proc/{pid}/gid_map").write_text(f"8 {os.getgid()} 1")
+
+    try:
+        result = run(["sh", "-c", "id -u; id -g"], unshare=Namespace.USER, on_maps=maps)
+    except (SandboxError, OSError) as error:
+        pytest.skip(f"no user namespaces here: {error}")
+    assert result.stdout == b"7\n8\n"
+
+
 def test_landlock():
     if sandbox.probe().landlock_abi == 0:
         pytest.skip("this kernel has no Landlock")
@@ -191,7 +223,7 @@ def test_kill_all_where_something_holds_it():
 def test_the_enumerations_are_the_librarys():
     from sandbox_spawn._library import constants
 
-    for kind, prefix in ((sandbox.Preset, "SANDBOX_PRESET_"), (sandbox.Mount, "SANDBOX_MOUNT_"), (sandbox.Proc, "SANDBOX_PROC_"), (Namespace, "SANDBOX_NS_"),
+    for kind, prefix in ((sandbox.Preset, "SANDBOX_PRESET_"), (sandbox.Mount, "SANDBOX_MOUNT_"), (sandbox.Proc, "SANDBOX_PROC_"), (sandbox.Data, "SANDBOX_DATA_"), (Namespace, "SANDBOX_NS_"),
                          (sandbox.Cause, "SANDBOX_CAUSE_"), (sandbox.Limit, "SANDBOX_LIMIT_")):
         assert {name: int(member) for name, member in kind.__members__.items()} == constants(prefix)
     rest = dict(constants("SANDBOX_LANDLOCK_"))
