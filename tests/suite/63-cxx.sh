@@ -7,11 +7,13 @@ command -v g++ >/dev/null || { echo "skip - C++: there is no g++"; exit 0; }
 command -v python3 >/dev/null || { echo "skip - C++: there is no python3 to make the scenarios"; exit 0; }
 
 # As a user has it: installed, and nothing of the checkout but what is compiled.
-cp -rL "$PREFIX" "$work/prefix" && cp "$ROOT/bindings/cxx/include/sandbox_spawn.hpp" "$work/prefix/include/"
-sed -i "s|^prefix=.*|prefix=$work/prefix|" "$work"/prefix/lib/pkgconfig/*.pc
+if ! make -s --no-print-directory -C "$ROOT" install PREFIX="$work/prefix" LIBDIR="$work/prefix/lib" DESTDIR= >"$work/log" 2>&1; then
+    echo "not ok - C++: make install: $(tail -n 1 "$work/log")"
+    exit 0
+fi
 export PKG_CONFIG_PATH=$work/prefix/lib/pkgconfig
 chmod -R go=rX "$work/prefix"
-if grep -q 'sandbox_spawn.hpp' "$ROOT/Makefile" && [ -e "$PREFIX/include/sandbox_spawn.hpp" ]; then echo "ok - make install brings the header"
+if cmp -s "$ROOT/bindings/cxx/include/sandbox_spawn.hpp" "$work/prefix/include/sandbox_spawn.hpp"; then echo "ok - make install brings the header"
 else echo "not ok - make install brings the header"; fi
 
 # Every function of the C header is called: none stands in the table alone.
@@ -54,7 +56,7 @@ run() {
     (cd "$work/tmp" && exec timeout --kill-after=5 300 "${through[@]}" env TMPDIR="$work/tmp" HOME="$work/tmp" LD_LIBRARY_PATH="$work/lib" "$@") </dev/null >"$work/log" 2>&1
     lines "C++, $title" $?
 }
-if compiled linked; then
+if compiled linked CXXFLAGS=-O0; then
     if [ $who = root ]; then run root "$work/linked/tests"; else echo "skip - C++ as root: this is an ordinary user"; fi
     through=("${become[@]}"); run user "$work/linked/tests"; through=()
     if command -v valgrind >/dev/null; then # what does not come to a clone, which Valgrind has not
@@ -63,7 +65,7 @@ if compiled linked; then
 fi
 loading=c++
 command -v clang++ >/dev/null && loading=clang++
-if compiled loaded LINK=dlopen CXX=$loading STD=c++20 CXXFLAGS=-O1; then
+if compiled loaded LINK=dlopen CXX=$loading STD=c++20 CXXFLAGS=-O0; then
     if readelf -d "$work/loaded/tests" | grep -q sandbox_spawn; then echo "not ok - C++: loaded at run time, nothing is linked"
     else echo "ok - C++: loaded at run time, nothing is linked"; fi
     through=("${become[@]}"); run "user, loaded" "$work/loaded/tests"; through=()
@@ -72,7 +74,7 @@ if compiled loaded LINK=dlopen CXX=$loading STD=c++20 CXXFLAGS=-O1; then
     else echo "not ok - C++: a library that is not there is an exception: $(head -n 1 "$work/log")"; fi
 fi
 if ! echo 'int main() {}' | g++ -x c++ -fsanitize=address,undefined -o "$work/probe" - 2>/dev/null; then echo "skip - C++, sanitizers: this compiler has none"
-elif compiled sanitized LINK=archive CXXFLAGS="-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined"; then
+elif compiled sanitized LINK=archive CXXFLAGS="-O0 -g1 -fsanitize=address,undefined -fno-sanitize-recover=undefined"; then
     # pre_exec runs the test's own, instrumented code in the child.
     ASAN_OPTIONS=detect_leaks=1:detect_stack_use_after_return=0 run sanitizers "$work/sanitized/tests" -not pre_exec
 fi
