@@ -23,7 +23,8 @@ titles() {
 
 # no_timer_check: on a loaded host the emulated timer may be late for the kernel's look at it, which would be its end.
 # machine NAME KERNEL ARCH IMAGE BUSYBOX DIRECTORY [MODULE]...: boots the kernel's image with the programs of the
-# directory, and prints their lines. Give it the output to somewhere: two may run at once.
+# directory, and prints their lines. Give it the output to somewhere: two may run at once. A machine has more threads than
+# what else is tested meanwhile, which is not to wait for it: it is the nicer one.
 machine() {
     local name=$1 kernel=$2 arch=$3 image=$4 busybox=$5 programs=$6 qemu console needed work title
     shift 6
@@ -53,7 +54,7 @@ machine() {
     chmod -R go=rX "$work/root"
     chmod 755 "$work/root/init" "$work/root/bin/busybox"
     (cd "$work/root" && find . | cpio -o -H newc -R 0:0 --quiet) > "$work/initrd"
-    timeout --kill-after=5 "${MACHINE_SECONDS:-600}" "${qemu[@]}" -accel tcg -m 1024 -smp "${MACHINE_CPUS:-2}" -nic none -nographic -no-reboot -kernel "$image" \
+    timeout --kill-after=5 "${MACHINE_SECONDS:-600}" nice -n 5 "${qemu[@]}" -accel tcg -m 1024 -smp "${MACHINE_CPUS:-2}" -nic none -nographic -no-reboot -kernel "$image" \
         -initrd "$work/initrd" -append "console=$console quiet panic=-1 oops=panic no_timer_check" < /dev/null 2>&1 | sed -u 's|\r||g' > "$work/console"
     sed -nE "s/^.*@(#.*|took .*)$/# $name: \1/p; s/^.*@(ok|not ok|skip) - /\1 - $name, /p" "$work/console"
     if ! grep -q '@the end$' "$work/console"; then
