@@ -96,20 +96,22 @@ impl Image {
         let word = base + offset_of!(Block, phase) as u64;
         // The wait is for the host to take the listener; the wake also tells it of an exec that failed.
         let wait = plan.slots.contains(&Source::Handoff).then(|| Step::futex(word, libc::FUTEX_WAIT));
-        let futexes: Vec<Step> = wait.into_iter().chain([Step::futex(word, libc::FUTEX_WAKE)]).collect();
-        let loads: Vec<Step> = plan.filters.iter().map(|filter| Step::load(filter.flags, base + u64::from(filter.fprog))).collect();
+        let futexes = wait.into_iter().chain([Step::futex(word, libc::FUTEX_WAKE)]);
+        // In the order in which each filter meets them: the loads of those behind it, then the futexes.
+        let loads = plan.filters.iter().map(|filter| Step::load(filter.flags, base + u64::from(filter.fprog)));
+        let steps: Vec<Step> = loads.chain(futexes).collect();
         let mut at = self.bytes.len().next_multiple_of(8);
         let mut opened: Vec<Step> = Vec::new();
         // Mostly none does: then nothing need be asked of them at each spawn.
         let may_hinder = plan.filters.iter().any(|filter| filter.program.may_hinder());
         for (position, filter) in plan.filters.iter().enumerate() {
             let original = &filter.program.instructions;
-            let later = loads.get(position + 1..).unwrap_or(&[]);
+            let needed = steps.get(position + 1..).unwrap_or(&[]);
+            let later = steps.get(position + 1..plan.filters.len()).unwrap_or(&[]);
             let is_last = later.is_empty();
             let mut changed = None;
             if may_hinder {
-                let needed: Vec<Step> = futexes.iter().chain(later).copied().collect();
-                changed = prologue::prepend(original, &needed, if is_last { &opened } else { &[] });
+                changed = prologue::prepend(original, needed, if is_last { &opened } else { &[] });
                 opened.extend(later.iter().filter(|step| !step.passes(original)));
             }
             let instructions = changed.as_ref().unwrap_or(original);
