@@ -2,7 +2,7 @@
 # coverage, for a short while. It needs a C++ compiler but no nightly toolchain: the instrumentation is rustc's own.
 set -u
 cd "$ROOT/fuzz" || exit 1
-inputs=${FUZZ_INPUTS:-10000} seconds=${FUZZ_SECONDS:-20}
+inputs=${FUZZ_INPUTS:-4000} seconds=${FUZZ_SECONDS:-20}
 build() { cargo build --quiet --locked --target-dir "$ROOT/target/fuzz" "$@" 2>&1; }
 
 name="$inputs inputs to the builder neither end the host nor leak"
