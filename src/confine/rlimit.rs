@@ -21,7 +21,8 @@ fn amount(limit: u64) -> String {
 
 /// Those that a run could meet before its program does: for its fds and its block, on its stack.
 pub fn is_late(limit: &Rlimit) -> bool {
-    [libc::RLIMIT_NOFILE, libc::RLIMIT_AS, libc::RLIMIT_STACK].contains(&limit.resource)
+    // musl's numbers have another type.
+    [libc::RLIMIT_NOFILE as u32, libc::RLIMIT_AS as u32, libc::RLIMIT_STACK as u32].contains(&limit.resource)
 }
 
 /// Whether one of these is above what the host has, which only a privilege allows.

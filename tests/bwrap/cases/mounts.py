@@ -9,7 +9,8 @@ FLAGS = "mount of .* is seen"
 case("mounts: /usr and /proc", run=INFO, base=PROC, mounts=True, out="^/usr ")
 case("mounts: with /dev", run=INFO, base=FULL, mounts=True, out="^/dev/null ")
 case("mounts: in a new user namespace", "--unshare-user", run=INFO, base=FULL, mounts=True, out="^/usr ")
-case("mounts: in a pid namespace", "--unshare-pid", run=INFO, base=FULL, mounts=True, out="^/usr ")
+# Stricter here: root's /proc/sys is covered too.
+case("mounts: in a pid namespace", "--unshare-pid", run=INFO, base=FULL, mounts=True, same=False, out="^/usr ")
 case("mounts: the host's tree read-only", "--ro-bind / /", run=INFO, base="", mounts=True, out="^/ ")
 case("mounts: the host's tree writable", "--bind / /", run=INFO, base="", mounts=True, out="^/ ")
 case("mounts: the host's tree with devices", "--dev-bind / /", run=INFO, base="", mounts=True, out="^/ ")
