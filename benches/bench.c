@@ -160,6 +160,11 @@ int main(int argc, char **argv) {
     if (ended) {
         return ended - 1;
     }
+    FILE *json = bench.json ? fopen(bench.json, "we") : NULL; /* now: not after all the work */
+    if (bench.json && !json) {
+        perror(bench.json);
+        return 1;
+    }
     atexit(remove_directory);
     if (!build_program()) {
         fprintf(stderr, "bench: the no-op could not be compiled\n");
@@ -167,7 +172,7 @@ int main(int argc, char **argv) {
     }
     measure(&bench);
     report(&bench);
-    if (bench.json && report_json(&bench, bench.json)) {
+    if (bench.json && report_json(&bench, json)) {
         perror(bench.json);
         return 1;
     }

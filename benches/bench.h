@@ -9,6 +9,7 @@
 #include <sandbox_spawn.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 
 enum { SMALL, RESIDENT, SIZES };
 
@@ -169,7 +170,7 @@ void count_marked(bool on); /* whether run_once tells a tracer where it begins a
 void count_mark(bool begins);
 
 void report(const struct bench *bench);
-int report_json(const struct bench *bench, const char *path);
+int report_json(const struct bench *bench, FILE *out);
 
 double now_us(void);
 double median_of(double *values, int count); /* sorts them */

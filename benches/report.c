@@ -321,12 +321,8 @@ static void json_cost(FILE *out, const struct cost *cost, bool is_last) {
     fprintf(out, "}%s\n", is_last ? "" : ",");
 }
 
-int report_json(const struct bench *bench, const char *path) {
+int report_json(const struct bench *bench, FILE *out) {
     struct machine machine = machine_facts();
-    FILE *out = fopen(path, "we");
-    if (!out) {
-        return -1;
-    }
     fprintf(out, "{");
     json_field(out, "library", sandbox_version());
     fprintf(out, ", ");
