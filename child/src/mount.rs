@@ -94,7 +94,7 @@ fn move_onto(fd: i32, place: i32) -> Done {
     done(sys::call(nr::MOVE_MOUNT, [fd as usize, empty(), place as usize, empty(), BOTH_EMPTY, 0]))
 }
 
-/// The mount at `fd` onto a path that no stranger can change.
+/// The mount at `fd` onto a path, of which the last component is followed nowhere.
 fn move_to(fd: i32, from: usize, path: usize) -> Done {
     done(sys::call(nr::MOVE_MOUNT, [fd as usize, empty(), from, path, 0x4, 0]))
 }
@@ -152,6 +152,8 @@ fn open_in(root: i32, path: usize, flags: usize, how: u64) -> Result<i32, i32> {
     }
 }
 
+const NOT_OPEN: i32 = -1;
+
 /// The directory that the target's last component is in, made with what leads to it, and that component.
 struct Parent {
     fd: i32,
@@ -184,16 +186,24 @@ impl Parent {
         }
     }
 
-    /// `path` ends with our `name` now. What can't be made because a dangling symlink is there stays absent.
+    /// `path` ends with our `name` now. What can't be made because a dangling symlink is there stays absent; where
+    /// nothing can be made there may be something all the same, on a read-only filesystem say.
     fn step(&self, root: i32, path: usize) -> Result<i32, i32> {
-        match open_in(root, path, O_DIRECTORY, IN_ROOT_NO_MAGICLINKS) {
-            Err(sys::ENOENT) => {}
-            other => return other,
-        }
         match mkdirat(self.fd, self.name, 0o755) {
             Ok(_) | Err(sys::EEXIST) => open_in(root, path, O_DIRECTORY, IN_ROOT_NO_MAGICLINKS),
-            Err(errno) => Err(errno),
+            Err(errno) => match open_in(root, path, O_DIRECTORY, IN_ROOT_NO_MAGICLINKS) {
+                Err(sys::ENOENT) => Err(errno),
+                other => other,
+            },
         }
+    }
+
+    /// Its last component: the file is open then.
+    fn make(&self, is_directory: bool) -> Result<i32, i32> {
+        if is_directory {
+            return mkdirat(self.fd, self.name, 0o755).map(|_| NOT_OPEN);
+        }
+        openat(self.fd, self.name, O_CREAT_EXCL | O_NOFOLLOW | O_WRONLY, 0o444).map(|fd| fd as i32)
     }
 
     fn close(&self) {
@@ -203,25 +213,35 @@ impl Parent {
     }
 }
 
-/// Opens the target; where it is not there, makes it first: a directory or an empty file, as `is_directory` says.
-fn place_for(root: i32, path: usize, is_directory: impl FnOnce() -> Result<bool, i32>) -> Result<i32, i32> {
+/// Opens the target; where it is not there, makes it first: a directory or an empty file.
+fn place_for(root: i32, path: usize, is_directory: bool) -> Result<i32, i32> {
     match resolve(root, path, 0) {
         Err(sys::ENOENT) => {}
         other => return other,
     }
-    let is_directory = is_directory()?;
     let parent = Parent::of(root, path)?;
-    let made = if is_directory {
-        mkdirat(parent.fd, parent.name, 0o755)
-    } else {
-        openat(parent.fd, parent.name, O_CREAT_EXCL | O_NOFOLLOW | O_WRONLY, 0o444).map(|fd| closed(fd as i32, 0))
-    };
+    let made = parent.make(is_directory);
     parent.close();
     match made {
         // A dangling symlink is there: it is not made to lead somewhere.
-        Ok(_) | Err(sys::EEXIST) => resolve(root, path, 0),
-        Err(errno) => Err(errno),
+        Ok(NOT_OPEN) | Err(sys::EEXIST) => resolve(root, path, 0),
+        made => made,
     }
+}
+
+/// The mount at `fd` onto its target. One directly below the root is mostly not there yet: it is made unasked.
+fn lay(fd: i32, root: i32, path: usize) -> Done {
+    let is_directory = stat(fd)?.is_directory();
+    if is_directory && is_one_name(path) && mkdirat(root, path, 0o755).is_ok() {
+        return move_to(fd, root as usize, path); // follows no symlink that a stranger puts there meanwhile
+    }
+    let place = place_for(root, path, is_directory)?;
+    closed(place, move_onto(fd, place))
+}
+
+fn is_one_name(path: usize) -> bool {
+    // SAFETY: the host ended the path with a NUL.
+    (0..after(path) - path).all(|at| unsafe { *((path + at) as *const u8) } != b'/')
 }
 
 pub fn begin(block: &Block, op: &Op) -> Done {
@@ -368,8 +388,7 @@ pub fn attach(block: &Block, op: &Op) -> Done {
             tree.root = mount;
         }
     } else {
-        let place = place_for(root_of(block, op), block.address(target), || Ok(stat(mount)?.is_directory()))?;
-        closed(place, move_onto(mount, place))?;
+        lay(mount, root_of(block, op), block.address(target))?;
     }
     if keeps == 0 {
         sys::close(mount);
@@ -461,7 +480,7 @@ fn file(block: &Block, op: &Op, content: usize, length: usize, mode: usize, name
     if flags & data::MOUNT != 0 {
         let scratch = scratch_of(block, op);
         write_new(scratch, name, content, length, mode)?;
-        let place = place_for(root, path, || Ok(false))?;
+        let place = place_for(root, path, false)?;
         let writable = if flags & data::RW != 0 { 1 } else { 0 };
         return closed(place, cover(scratch, name, place, NOTHING & !8 & !writable));
     }

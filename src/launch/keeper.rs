@@ -71,6 +71,9 @@ impl Launch {
     /// Once the child has armed its signal, or never will: one that was killed before would leave its keeper waiting.
     pub(super) fn wait_for_keeper(&self) {
         let Block { keeper: word, armed, .. } = self.place.block();
+        if word.load(Acquire) == 0 {
+            return; // the usual case: there was none
+        }
         armed.store(1, Release);
         futex_wake(armed);
         loop {
