@@ -1,41 +1,67 @@
-// The host in C++: see hosts.py. host-cxx MiB
+// The host in C++: see hosts.py. host-cxx MiB PROGRAM
 #include <sandbox_spawn.hpp>
 
+#include "posix.h"
 #include <chrono>
 #include <iostream>
-#include <spawn.h>
-#include <sys/wait.h>
+#include <stdexcept>
 
-static const char program[] = "/bin/true";
+static std::string program;
 
-static bool posix() {
-    char name[] = "/bin/true", *arguments[] = {name, nullptr};
-    pid_t pid;
-    int status = -1;
-    return posix_spawn(&pid, program, nullptr, nullptr, arguments, environ) == 0 && waitpid(pid, &status, 0) == pid && status == 0;
+// Each way throws where the program did not run, or did not exit with 0.
+
+static void judge(int status) {
+    if (status) throw std::runtime_error(status < 0 ? "posix_spawn: errno " + std::to_string(-status) : "it ended with wait status " + std::to_string(status));
 }
 
-static bool spawn_new() { return sandbox::command(program).spawn().wait().ok(); }
+static void judge(const sandbox::status &status) {
+    if (!status.ok()) throw std::runtime_error("it ended with " + status.to_string());
+}
 
-static bool spawn_same() {
+static void posix() { judge(posix_plain(&program[0])); }
+
+static void captured() { judge(posix_captured(&program[0])); }
+
+static void spawn_new() { judge(sandbox::command(program).spawn().wait()); }
+
+static void spawn_same() {
     static const sandbox::command command(program);
-    return command.spawn().wait().ok();
+    judge(command.spawn().wait());
 }
 
-static bool run() { return sandbox::run(sandbox::command(program)).status().ok(); }
+static void run() { judge(sandbox::run(sandbox::command(program)).status()); }
 
 static const struct {
     const char *key, *title, *against;
-    bool (*once)();
+    void (*once)();
 } ways[] = {
     {"posix_spawn", "posix_spawn, waitpid", "", posix},
     {"spawn", "sandbox::command::spawn, wait", "posix_spawn", spawn_new},
     {"spawn_same", "... of one command", "posix_spawn", spawn_same},
-    {"run", "sandbox::run, output captured", "posix_spawn", run},
+    {"captured", "posix_spawn, output captured", "", captured},
+    {"run", "sandbox::run, output captured", "captured", run},
 };
 
+static std::string quoted(std::string text) {
+    for (char &byte : text) byte = byte == '"' || byte == '\\' ? '\'' : static_cast<unsigned char>(byte) < ' ' ? ' ' : byte;
+    return '"' + text + '"';
+}
+
+static void once(void (*way)()) {
+    try {
+        const auto before = std::chrono::steady_clock::now();
+        way();
+        const std::chrono::duration<double, std::micro> took = std::chrono::steady_clock::now() - before;
+        std::cout << "{\"us\": " << took.count() << '}' << std::endl;
+    } catch (const std::exception &failure) {
+        std::cout << "{\"error\": " << quoted(failure.what()) << '}' << std::endl;
+    }
+}
+
 int main(int argc, char **argv) {
-    const std::vector<char> memory(argc > 1 ? std::stoul(argv[1]) << 20 : 0, 1);
+    if (argc != 3) return std::cerr << "usage: host-cxx MiB PROGRAM\n", 2;
+    const std::vector<char> memory(std::stoul(argv[1]) << 20, 1);
+    program = argv[2];
     const char *separator = "";
     std::cout << "{\"runtime\": \"C++" << __cplusplus / 100 % 100 << "\", \"ways\": [";
     for (const auto &way : ways) {
@@ -45,14 +71,12 @@ int main(int argc, char **argv) {
         separator = ", ";
     }
     std::cout << "]}" << std::endl;
-    for (std::string key; std::cin >> key;)
-        for (const auto &way : ways)
-            if (key == way.key) {
-                const auto before = std::chrono::steady_clock::now();
-                const bool good = way.once();
-                const std::chrono::duration<double, std::micro> took = std::chrono::steady_clock::now() - before;
-                if (!good) return std::cerr << "host-cxx: " << key << " failed\n", 1;
-                std::cout << "{\"us\": " << took.count() << '}' << std::endl;
-            }
+    for (std::string key; std::cin >> key;) {
+        void (*way)() = nullptr;
+        for (const auto &each : ways)
+            if (key == each.key) way = each.once;
+        if (!way) return std::cerr << "host-cxx: no way " << key << '\n', 1;
+        once(way);
+    }
     return memory.size() > 1 && memory[1] == 0; // it is used: not left out
 }
