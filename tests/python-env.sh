@@ -52,9 +52,9 @@ tests() {
     (cd "$folder" && "$@" "${environment[@]}" timeout --kill-after=5 400 "$python" -m pytest -p no:cacheprovider \
         -rA --color=no --tb=short .) </dev/null >"$log" 2>&1
     code=$?
-    sed -nE -e "s/^PASSED (.*)/ok - $who: \1/p" -e "s/^SKIPPED (.*)/skip - $who: \1/p" -e "s/^(FAILED|ERROR) (.*)/not ok - $who: \2/p" "$log"
+    sed -nE -e "s/^PASSED (.*)/ok - $who: \1/p" -e "s/^SKIPPED (.*)/skip - $who: \1/p" -e "s/^(FAILED|ERROR) ([^ ].*)/not ok - $who: \2/p" "$log"
     [ $code -eq 0 ] && return
-    grep -qE '^(FAILED|ERROR) ' "$log" || echo "not ok - $who: pytest ended with code $code"
+    grep -qE '^(FAILED|ERROR) [^ ]' "$log" || echo "not ok - $who: pytest ended with code $code"
     grep -vE '^(PASSED|SKIPPED|FAILED|ERROR) ' "$log" | head -n 100
 }
 
