@@ -1,0 +1,85 @@
+//! Signals for a child, by its pidfd; to all of it by its cgroup, or by an init that is asked.
+
+use crate::fd;
+use crate::process::{Child, lock};
+use nix::errno::Errno;
+use sandbox_child::init;
+use std::os::fd::{AsRawFd, RawFd};
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
+
+/// How long freezing may take.
+const FREEZE_PATIENCE: Duration = Duration::from_secs(5);
+
+impl Child {
+    pub fn kill(&self, signal: i32) -> Result<(), Errno> {
+        if !(0..=64).contains(&signal) {
+            return Err(Errno::EINVAL);
+        }
+        if (lock(&self.end).is_some() && !self.lingers()) || fd::has_ended(self.pidfd.as_raw_fd()) {
+            return Err(Errno::ESRCH);
+        }
+        if signal != 0 {
+            self.sent.store(signal, Relaxed);
+        }
+        if signal == libc::SIGKILL && self.ends_by_request() {
+            return request_end(self.pidfd.as_raw_fd());
+        }
+        match &self.leaf {
+            Some(leaf) if signal == libc::SIGKILL && leaf.kill().is_ok() => Ok(()),
+            _ => self.send(signal),
+        }
+    }
+
+    /// SIGKILL to it and to all its descendants; ENOTSUP where nothing holds them together.
+    pub fn kill_all(&self) -> Result<(), Errno> {
+        match &self.leaf {
+            Some(leaf) => {
+                if lock(&self.end).is_none() && !self.has_ended() {
+                    self.sent.store(libc::SIGKILL, Relaxed);
+                }
+                leaf.kill()
+            }
+            None if !self.holds_descendants => Err(Errno::ENOTSUP),
+            None => self.kill(libc::SIGKILL).or_else(|errno| if errno == Errno::ESRCH { Ok(()) } else { Err(errno) }),
+        }
+    }
+
+    pub fn freeze(&self, is_on: bool) -> Result<(), Errno> {
+        let leaf = self.leaf.as_ref().ok_or(Errno::ENOTSUP)?;
+        leaf.freeze(is_on, Instant::now() + FREEZE_PATIENCE)
+    }
+
+    /// Kills it with all that its init can reach.
+    pub fn end(&self) {
+        let _ = self.kill(libc::SIGKILL); // ESRCH: it has ended
+        if self.ends_by_request() && self.wait(2000) == Err(Errno::ETIMEDOUT) {
+            let _ = self.send(libc::SIGKILL); // stopped, or overwhelmed
+        }
+    }
+
+    /// Whether an init is to kill the program: the one without a pid namespace ends the rest too, and the one with it has
+    /// counted what the program used. Killed itself, it would take all along uncounted. A cgroup does both by itself.
+    fn ends_by_request(&self) -> bool {
+        self.launch.as_ref().is_some_and(|launch| launch.ends_by_request() || (launch.plan().has_init && self.leaf.is_none()))
+    }
+
+    pub(super) fn send(&self, signal: i32) -> Result<(), Errno> {
+        // SAFETY: no pointers but NULL.
+        let sent = unsafe { libc::syscall(libc::SYS_pidfd_send_signal, self.pidfd.as_raw_fd(), signal, std::ptr::null::<u8>(), 0) };
+        if sent < 0 { Err(Errno::last()) } else { Ok(()) }
+    }
+}
+
+/// Asks an init to end its program, and then all the rest: killed itself, one without a pid namespace could not.
+pub fn request_end(pidfd: RawFd) -> Result<(), Errno> {
+    let (signal, code, value) = init::END;
+    // The head of a queued signal's siginfo: signo, errno, code, a gap, pid, uid, value.
+    let mut info = [0i32; 32];
+    for (place, number) in info.iter_mut().zip([signal, 0, code, 0, 0, 0, value]) {
+        *place = number;
+    }
+    // SAFETY: 128 bytes, the size of the kernel's siginfo.
+    let sent = unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pidfd, signal, info.as_ptr(), 0) };
+    if sent < 0 { Err(Errno::last()) } else { Ok(()) }
+}
