@@ -1,7 +1,7 @@
 # Filters, the hand-off, ptrace and namespaces: the C programs as root and as an ordinary user, once more without a
 # shared library, under strace -f, under AddressSanitizer and Valgrind; and a count of what is compiled.
 set -u
-theme=seccomp programs="filters handoff ptrace namespaces"
+theme=seccomp programs="filters filters-bpf filters-cmd denials handoff handoff-holes listener handoff-exec ptrace namespaces"
 . "$ROOT/tests/as-users.sh"
 
 # run TITLE NAME PROGRAM [part of a test's name]..., through the command in `through`.
@@ -27,8 +27,12 @@ if build seccomp-dynamic; then
     elif ! strace -f -qq -o /dev/null true 2>/dev/null; then echo "skip - strace: it may not trace here"
     else
         through=(strace -f -qq -o /dev/null)
-        run strace seccomp-dynamic filters "every comparison" "of several rules" "errno, 0 too" "a program that its filter" "several filters hold" "each ready-made" "threads, fork" "WAIT_KILLABLE"
-        run strace seccomp-dynamic handoff "and the right end, by way" "and the right end, under an init in" "from another thread" "load and hold under" "listener" "exec"
+        run strace seccomp-dynamic filters "every comparison" "of several rules" "errno, 0 too" "a program that its filter" "WAIT_KILLABLE"
+        run strace seccomp-dynamic filters-cmd "several filters hold"
+        run strace seccomp-dynamic denials "each ready-made" "threads, fork"
+        run strace seccomp-dynamic handoff "and the right end, by way" "and the right end, under an init in" "from another thread" "load and hold under"
+        run strace seccomp-dynamic listener
+        run strace seccomp-dynamic handoff-exec
         run strace seccomp-dynamic namespaces
         through=()
     fi
@@ -64,8 +68,8 @@ C
         echo "skip - compiled once: libseccomp is no shared library here, and can't be counted"
     elif cc -shared -fPIC -O1 -w -o "$work/count.so" "$work/count.c" -ldl 2>"$work/log"; then
         truncate -s 4096 "$work/counters"
-        ( cd "$work/tmp" && LD_LIBRARY_PATH="$work/lib" SECCOMP_COUNTERS="$work/counters" timeout --kill-after=5 120 env LD_PRELOAD="$work/count.so" "$work/seccomp-dynamic/filters" "a filter is compiled once" ) </dev/null >"$work/log" 2>&1
-        lines "counted, filters" $?
+        ( cd "$work/tmp" && LD_LIBRARY_PATH="$work/lib" SECCOMP_COUNTERS="$work/counters" timeout --kill-after=5 120 env LD_PRELOAD="$work/count.so" "$work/seccomp-dynamic/filters-cmd" "a filter is compiled once" ) </dev/null >"$work/log" 2>&1
+        lines "counted, filters-cmd" $?
     else
         echo "not ok - build count: $(head -n 1 "$work/log")"
     fi
@@ -89,6 +93,7 @@ fi
 if ! command -v valgrind >/dev/null; then echo "skip - Valgrind: there is none"
 elif [ -d "$work/seccomp-dynamic" ]; then
     through=(valgrind -q --leak-check=full --show-leak-kinds=definite,indirect,possible --errors-for-leak-kinds=definite,indirect,possible --error-exitcode=9)
-    run Valgrind seccomp-dynamic filters -1 "the first bad setter" "a second filter that notifies" "the kernel would refuse"
+    run Valgrind seccomp-dynamic filters-cmd -1 "the first bad setter" "a second filter that notifies"
+    run Valgrind seccomp-dynamic filters-bpf -1 "the kernel would refuse"
     through=()
 fi

@@ -1,6 +1,7 @@
 # Who the program is and what it may, and the namespaces it joins: as root and as an ordinary user, who has a range of
 # subordinate ids where newuidmap is installed.
 set -u
+programs="capabilities identity names userns join"
 out=$ROOT/build/test/c
 # The checkout may be unreadable for an ordinary user: what runs lies here.
 work=$(mktemp -d /var/tmp/sandbox-spawn-identity.XXXXXX) || exit 1
@@ -20,7 +21,7 @@ mkdir "$work/lib"
 cp -P "$PREFIX"/lib/libsandbox_spawn.so* "$work/lib/"
 chmod 755 "$work"/lib/*.so.*.*
 
-if ! make -s -C "$ROOT/tests/c" OUT="$out/identity" PROGRAMS=identity >"$work/log" 2>&1; then
+if ! make -s -C "$ROOT/tests/c" OUT="$out/identity" PROGRAMS="$programs" >"$work/log" 2>&1; then
     echo "not ok - build: $(grep -m1 -i error "$work/log")"
     cat "$work/log"
     exit 1
@@ -30,12 +31,14 @@ chmod -R go=rX "$work/bin"
 
 # run WHO [command to run it through]...
 run() {
-    local who=$1
+    local who=$1 program code
     shift
-    ( cd "$work/tmp" && exec timeout --kill-after=5 240 "$@" env TMPDIR="$work/tmp" HOME="$work/tmp" LD_LIBRARY_PATH="$work/lib" "$work/bin/identity" ) </dev/null >"$work/log" 2>&1
-    local code=$?
-    sed -nE "s/^(ok|not ok|skip) - /\1 - $who: /p" "$work/log"
-    if [ $code -ne 0 ] && ! grep -q '^not ok - ' "$work/log"; then echo "not ok - $who: ended with code $code"; tail -n 20 "$work/log"; fi
+    for program in $programs; do
+        ( cd "$work/tmp" && exec timeout --kill-after=5 240 "$@" env TMPDIR="$work/tmp" HOME="$work/tmp" LD_LIBRARY_PATH="$work/lib" "$work/bin/$program" ) </dev/null >"$work/log" 2>&1
+        code=$?
+        sed -nE "s/^(ok|not ok|skip) - /\1 - $who, $program: /p" "$work/log"
+        if [ $code -ne 0 ] && ! grep -q '^not ok - ' "$work/log"; then echo "not ok - $who, $program: ended with code $code"; tail -n 20 "$work/log"; fi
+    done
 }
 
 if [ "$(id -u)" = 0 ]; then
