@@ -1,18 +1,21 @@
 //! The compiler's end: the one ordered list of what a child does, and the plan that follows from it.
 //! A plan is immutable and holds no address: it can be spawned many times, from many threads at once.
 
+mod builder;
+mod explain;
+
 use crate::cgroup::Home;
 use crate::cmd::Cmd;
 use crate::confine::{
     cgroup, cwd, death, exec, fds, filter, gate, hostname, identity, init, join, keyring, landlock, memory, mount_plan, namespace, network, oom, pool, privilege,
     process, rlimit, session, signal, stdio, trace,
 };
-use crate::error::{Error, Result, Stage, quoted};
+use crate::error::{Error, Result};
 use crate::memory::USUAL_STACK;
-use sandbox_child::plan::{Block, Code, NONE, Op, gate as gate_of, kind};
-use std::ffi::CStr;
-use std::fmt::Display;
+use sandbox_child::plan::{Code, Op, gate as gate_of};
 use std::os::fd::RawFd;
+
+pub use builder::{Arg, Builder};
 
 /// What compiles to ops, and what the child must leave its host's memory for.
 pub enum Part {
@@ -113,22 +116,6 @@ pub const ORDER: &[Part] = &[
     Part::Any(exec::exec),
 ];
 
-/// An argument of a system call.
-#[derive(Clone, Copy)]
-pub enum Arg {
-    Value(u64),
-    /// Data of the plan's, by its offset.
-    Data(u32),
-    /// The fd in a slot.
-    Slot(u8),
-}
-
-impl From<i64> for Arg {
-    fn from(value: i64) -> Self {
-        Arg::Value(value.cast_unsigned())
-    }
-}
-
 /// Where the fd of a slot comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
@@ -211,31 +198,6 @@ pub struct Plan {
     pub host_ids: Option<[u32; 6]>,
 }
 
-/// What a plan holds lists of.
-///
-/// # Safety
-/// No padding.
-pub unsafe trait Number {}
-// SAFETY: a number is its bytes.
-unsafe impl Number for u64 {}
-// SAFETY: as above.
-unsafe impl Number for u32 {}
-// SAFETY: as above.
-unsafe impl Number for i32 {}
-
-pub struct Builder {
-    plan: Plan,
-    before_border: bool,
-    /// The slot of a file that one part opens and a later one uses.
-    pub open_file: Option<u8>,
-    /// The slot of the list of the init's children.
-    pub children: Option<u8>,
-    /// The slot of the time namespace.
-    pub time: Option<u8>,
-    /// The slot of the host's /proc.
-    pub proc: Option<u8>,
-}
-
 impl Plan {
     pub fn compile(cmd: &Cmd) -> Result<Plan> {
         Self::compile_as(cmd, Role::Whole, Ahead::default())
@@ -299,7 +261,7 @@ impl Plan {
             landlock_left_out: [0; 4],
             host_ids,
         };
-        let mut builder = Builder { plan, before_border: role != Role::Run, open_file: None, children: None, time: None, proc: None };
+        let mut builder = Builder::new(plan);
         let mut is_held = false;
         for part in ORDER {
             match part {
@@ -320,7 +282,7 @@ impl Plan {
         if role == Role::Held {
             pool::hold(&mut builder)?;
         }
-        Ok(builder.plan)
+        Ok(builder.into_plan())
     }
 
     /// The op's stage, index and text, as an error with `errno`.
@@ -341,164 +303,5 @@ impl Plan {
 
     pub fn is_traced(&self) -> bool {
         self.ops.iter().any(|op| op.code == Code::Gate && op.args.first() == Some(&gate_of::TRACE.into()))
-    }
-
-    /// What would be done, in order: one line an op, in the words of its messages.
-    pub fn explain(&self, cmd: &Cmd) -> String {
-        let mut text = format!("run {}", quoted(&cmd.program));
-        for arg in &cmd.args {
-            text += &format!(" {}", quoted(arg));
-        }
-        text += "\n";
-        if let Some(preset) = cmd.preset {
-            text += &format!("  preset: {}\n", preset.name());
-        }
-        text += &self.cgroup.as_ref().map(|home| cgroup::explain(cmd, home)).unwrap_or_default();
-        text += &format!("  host: clone3 {}\n", self.clone_text());
-        let mut place = if self.copies_memory { "a copy of the host's memory" } else { "the host's memory, on its own stack" };
-        for (position, (op, what)) in self.ops.iter().zip(&self.texts).enumerate() {
-            if !place.is_empty() {
-                text += &format!("  child, in {place}:\n");
-                place = "";
-            }
-            let step = format!("{}[{}]", stage_name(op.stage), op.index);
-            text += &format!("  {position:>4}  {step:<14}  {what}\n");
-            match op.code {
-                Code::Enter => place = "memory of its own",
-                Code::Init if op.args.first() == Some(&1) => place = "a process of its own",
-                Code::Init => place = "a process of its own, under the init",
-                _ => {}
-            }
-        }
-        text
-    }
-
-    fn clone_text(&self) -> String {
-        let memory = if self.copies_memory { "" } else { "CLONE_VM, CLONE_CHILD_CLEARTID, " };
-        let namespaces = if self.namespaces == 0 { String::new() } else { format!(", new namespaces: {}", namespace::names(self.namespaces)) };
-        format!("{memory}CLONE_PIDFD, CLONE_CLEAR_SIGHAND, all signals blocked{namespaces}")
-    }
-}
-
-fn stage_name(stage: u32) -> &'static str {
-    crate::error::stage_name(stage).to_str().unwrap_or("unknown")
-}
-
-impl Builder {
-    pub fn plan(&mut self) -> &mut Plan {
-        &mut self.plan
-    }
-
-    pub fn role(&self) -> Role {
-        self.plan.role
-    }
-
-    /// Whether what is done ahead, or is not, belongs to this plan.
-    pub fn is_due(&self, is_ahead: bool) -> bool {
-        match self.plan.role {
-            Role::Whole => true,
-            Role::Held => is_ahead,
-            Role::Run => !is_ahead,
-        }
-    }
-
-    pub fn ahead(&self) -> Ahead {
-        self.plan.ahead
-    }
-
-    /// True where what is being compiled runs before the child leaves its host's memory, or never leaves it.
-    pub fn is_before_border(&self) -> bool {
-        self.before_border
-    }
-    pub fn maps_ids(&mut self) {
-        self.plan.maps_ids = true;
-    }
-
-
-    pub fn op(&mut self, stage: Stage, index: usize, code: Code, args: [u64; 3], text: impl Display) -> &mut Op {
-        let [a, b, c] = args;
-        self.push(Op {
-            code,
-            stage: stage as u32,
-            index: u32::try_from(index).unwrap_or(u32::MAX),
-            number: 0,
-            kinds: [kind::VALUE; 6],
-            out: NONE,
-            optional: NONE,
-            args: [a, b, c, 0, 0, 0],
-        }, &text)
-    }
-
-    pub fn call(&mut self, stage: Stage, index: usize, number: i64, args: &[Arg], text: impl Display) -> &mut Op {
-        let op = self.op(stage, index, Code::Call, [0; 3], text);
-        op.number = u32::try_from(number).unwrap_or(u32::MAX);
-        for ((kind, value), arg) in op.kinds.iter_mut().zip(&mut op.args).zip(args) {
-            (*kind, *value) = match *arg {
-                Arg::Value(value) => (kind::VALUE, value),
-                Arg::Data(offset) => (kind::OFFSET, offset.into()),
-                Arg::Slot(slot) => (kind::SLOT, slot.into()),
-            };
-        }
-        op
-    }
-
-    /// Of the op that was made last.
-    pub fn set_kinds(&mut self, kinds: [u8; 6]) {
-        if let Some(op) = self.plan.ops.last_mut() {
-            op.kinds = kinds;
-        }
-    }
-
-    #[inline(never)]
-    fn push(&mut self, op: Op, text: &dyn Display) -> &mut Op {
-        self.plan.texts.push(format!("{text}"));
-        let position = self.plan.ops.len();
-        self.plan.ops.push(op);
-        &mut self.plan.ops[position]
-    }
-
-    /// Copies `bytes` into the plan, aligned for any number, and returns their offset.
-    pub fn data(&mut self, bytes: &[u8]) -> u32 {
-        let data = &mut self.plan.data;
-        data.resize(data.len().next_multiple_of(8), 0);
-        let offset = size_of::<Block>() + data.len();
-        data.extend_from_slice(bytes);
-        u32::try_from(offset).unwrap_or(u32::MAX)
-    }
-
-    pub fn string(&mut self, text: &CStr) -> u32 {
-        self.data(text.to_bytes_with_nul())
-    }
-
-    pub fn numbers<T: Number>(&mut self, numbers: &[T]) -> u32 {
-        // SAFETY: as the trait says.
-        self.data(unsafe { std::slice::from_raw_parts(numbers.as_ptr().cast(), size_of_val(numbers)) })
-    }
-
-    /// The slot of `source`, made where there is none yet.
-    pub fn slot(&mut self, source: Source) -> Result<u8> {
-        let slots = &mut self.plan.slots;
-        let position = match slots.iter().position(|slot| *slot == source && source != Source::Op) {
-            Some(position) => position,
-            None => {
-                slots.push(source);
-                slots.len() - 1
-            }
-        };
-        u8::try_from(position).ok().filter(|slot| *slot != NONE).ok_or_else(|| Error::setup(libc::E2BIG, "more than 254 fds"))
-    }
-
-    fn border(&mut self) -> Result<()> {
-        if self.plan.enters {
-            if self.plan.role == Role::Held {
-                fds::close_all(self);
-            }
-            let program = self.slot(Source::Trampoline)?;
-            let memory = self.slot(Source::Memory)?;
-            self.op(Stage::SANDBOX_STAGE_TRAMPOLINE, 0, Code::Enter, [program.into(), memory.into(), 0],
-                "go on in the trampoline (execveat of a sealed memfd)");
-            self.before_border = false;
-        }
-        Ok(())
     }
 }

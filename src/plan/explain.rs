@@ -1,0 +1,49 @@
+//! A plan in words: what `sandbox_cmd_explain` gives.
+
+use super::Plan;
+use crate::cmd::Cmd;
+use crate::confine::{cgroup, namespace};
+use crate::error::quoted;
+use sandbox_child::plan::Code;
+
+impl Plan {
+    /// What would be done, in order: one line an op, in the words of its messages.
+    pub fn explain(&self, cmd: &Cmd) -> String {
+        let mut text = format!("run {}", quoted(&cmd.program));
+        for arg in &cmd.args {
+            text += &format!(" {}", quoted(arg));
+        }
+        text += "\n";
+        if let Some(preset) = cmd.preset {
+            text += &format!("  preset: {}\n", preset.name());
+        }
+        text += &self.cgroup.as_ref().map(|home| cgroup::explain(cmd, home)).unwrap_or_default();
+        text += &format!("  host: clone3 {}\n", self.clone_text());
+        let mut place = if self.copies_memory { "a copy of the host's memory" } else { "the host's memory, on its own stack" };
+        for (position, (op, what)) in self.ops.iter().zip(&self.texts).enumerate() {
+            if !place.is_empty() {
+                text += &format!("  child, in {place}:\n");
+                place = "";
+            }
+            let step = format!("{}[{}]", stage_name(op.stage), op.index);
+            text += &format!("  {position:>4}  {step:<14}  {what}\n");
+            match op.code {
+                Code::Enter => place = "memory of its own",
+                Code::Init if op.args.first() == Some(&1) => place = "a process of its own",
+                Code::Init => place = "a process of its own, under the init",
+                _ => {}
+            }
+        }
+        text
+    }
+
+    fn clone_text(&self) -> String {
+        let memory = if self.copies_memory { "" } else { "CLONE_VM, CLONE_CHILD_CLEARTID, " };
+        let namespaces = if self.namespaces == 0 { String::new() } else { format!(", new namespaces: {}", namespace::names(self.namespaces)) };
+        format!("{memory}CLONE_PIDFD, CLONE_CLEAR_SIGHAND, all signals blocked{namespaces}")
+    }
+}
+
+fn stage_name(stage: u32) -> &'static str {
+    crate::error::stage_name(stage).to_str().unwrap_or("unknown")
+}
