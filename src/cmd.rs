@@ -24,9 +24,10 @@ use crate::error::{Error, Result};
 use crate::options::Options;
 use crate::plan::Plan;
 use crate::preset::Preset;
+use crate::sticky::Sticky;
 use std::ffi::{CStr, CString};
 use std::os::fd::{OwnedFd, RawFd};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 #[derive(Debug)]
 pub struct Cmd {
@@ -71,8 +72,7 @@ pub struct Cmd {
     pub stdio_given: [bool; 3],
     /// The first setter called of those that a run in a pool can't have any more.
     pub confining: Option<&'static str>,
-    latched: Option<Error>,
-    plan: OnceLock<Arc<Plan>>,
+    sticky: Sticky<Plan>,
 }
 
 /// Field by field into a new one: what clones all and then builds has each field's failure drop all fields before it,
@@ -82,7 +82,7 @@ impl Clone for Cmd {
         let Cmd {
             program, args, arg0, env_clear, env, cwd, cwds, init_fds, init_locks, on_maps, exec_fd, stdio, passed, rlimits, cpus, options, on_ready, pre_exec, filters, ptrace,
             namespaces, uid_maps, gid_maps, joined, hostname, time_offsets, identity, capabilities, mounts, landlock, preset, cgroup,
-            stdio_given, confining, latched, plan,
+            stdio_given, confining, sticky,
         } = self;
         let mut copy = Cmd::new(c"");
         copy.program = program.clone();
@@ -119,8 +119,7 @@ impl Clone for Cmd {
         copy.cgroup = cgroup.clone();
         copy.stdio_given = *stdio_given;
         copy.confining = *confining;
-        copy.latched = latched.clone();
-        copy.plan = plan.clone();
+        copy.sticky = sticky.clone();
         copy
     }
 }
@@ -162,51 +161,28 @@ impl Cmd {
             cgroup: Group::default(),
             stdio_given: [false; 3],
             confining: None,
-            latched: None,
-            plan: OnceLock::new(),
+            sticky: Sticky::new(),
         };
         // A failure is latched: the spawn will tell.
         let _ = cmd.set(|_| path(program, "program").map(|_| ()));
         cmd
     }
 
-    /// A setter's frame: drops the compiled plan, runs `change`, latches its failure.
+    /// A setter's frame: runs `change`, latches its failure, drops the compiled plan.
     pub fn set(&mut self, change: impl FnOnce(&mut Self) -> Result<()>) -> Result<()> {
-        self.forget();
         let result = change(self);
-        self.latch(result)
-    }
-
-    // Apart, because the frame is compiled anew for each setter.
-    #[inline(never)]
-    fn forget(&mut self) {
-        self.plan = OnceLock::new();
-    }
-
-    #[inline(never)]
-    fn latch(&mut self, result: Result<()>) -> Result<()> {
-        if let Err(error) = &result {
-            self.latched.get_or_insert_with(|| error.clone());
-        }
-        result
+        self.sticky.changed(result)
     }
 
     pub fn latched(&self) -> Option<&Error> {
-        self.latched.as_ref()
+        self.sticky.latched()
     }
 
-    /// The compiled plan, made once and kept until the next change.
+    /// The compiled plan, made once and kept until the next change; for other ids of the host's it is made anew.
     pub fn plan(&self) -> Result<Arc<Plan>> {
-        if let Some(error) = &self.latched {
-            return Err(error.clone());
+        match self.sticky.kept()? {
+            Some(plan) if plan.host_ids.is_none_or(|ids| ids == identity::of_host()) => Ok(plan),
+            _ => Ok(self.sticky.keep(Plan::compile(self)?)),
         }
-        if let Some(plan) = self.plan.get().filter(|plan| plan.host_ids.is_none_or(|ids| ids == identity::of_host())) {
-            return Ok(plan.clone());
-        }
-        let plan = Arc::new(Plan::compile(self)?);
-        if self.plan.get().is_some() {
-            return Ok(plan); // the kept one was made for other ids of the host's
-        }
-        Ok(self.plan.get_or_init(|| plan).clone())
     }
 }

@@ -1,7 +1,7 @@
 //! sandbox-spawn: posix_spawn for sandboxes. The map of the house:
 //!
 //! - `capi` is the door: `extern "C"` functions that check pointers, convert, call and report;
-//! - `cmd` is what the caller asked for, `options` the table of its scalar knobs;
+//! - `cmd` is what the caller asked for, `options` the table of its scalar knobs, `sticky` what its setters latch;
 //! - `preset` asks for much of it in one call;
 //! - `plan` compiles it, with one file a kind in `confine`, into a flat list of ops: the order is one list there;
 //! - `launch` clones, answers at the gate, and tells the outcome; `block`, `memory`, `streams` and `trampoline` make
@@ -34,6 +34,7 @@ mod probe;
 mod process;
 mod run;
 mod seccomp;
+mod sticky;
 mod streams;
 #[doc(hidden)]
 pub mod testing;

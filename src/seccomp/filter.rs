@@ -4,6 +4,7 @@ use crate::error::{Error, Result, Stage};
 use crate::seccomp::bpf::{self, Instruction};
 use crate::seccomp::range::Kind;
 use crate::seccomp::{act, compile, quoted};
+use crate::sticky::Sticky;
 use libseccomp::{ScmpArch, ScmpSyscall};
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
@@ -112,8 +113,7 @@ pub struct Filter {
     pub directory: Option<PathBuf>,
     /// The capabilities that an OCI profile is read for: bit n is capability n.
     pub capabilities: u64,
-    latched: Option<Error>,
-    program: OnceLock<Arc<Program>>,
+    sticky: Sticky<Program>,
 }
 
 fn bad(errno: i32, what: impl std::fmt::Display) -> Error {
@@ -158,32 +158,16 @@ impl Filter {
             refuses_kernel_pointers: false,
             directory: None,
             capabilities: 0,
-            latched: None,
-            program: OnceLock::new(),
+            sticky: Sticky::new(),
         };
         let _ = filter.set(|_| action(default).map(|_| ())); // latched
         filter
     }
 
-    /// A setter's frame, as for a command: drops what was compiled, runs `change`, latches its failure.
+    /// A setter's frame, as for a command: runs `change`, latches its failure, drops what was compiled.
     pub fn set(&mut self, change: impl FnOnce(&mut Self) -> Result<()>) -> Result<()> {
-        self.forget();
         let result = change(self);
-        self.latch(result)
-    }
-
-    // Apart, because the frame is compiled anew for each setter.
-    #[inline(never)]
-    fn forget(&mut self) {
-        self.program = OnceLock::new();
-    }
-
-    #[inline(never)]
-    fn latch(&mut self, result: Result<()>) -> Result<()> {
-        if let Err(error) = &result {
-            self.latched.get_or_insert_with(|| error.clone());
-        }
-        result
+        self.sticky.changed(result)
     }
 
     pub fn rule(&mut self, wanted: u32, syscall: &str, compares: &[Compare]) -> Result<()> {
@@ -211,19 +195,15 @@ impl Filter {
 
     /// The compiled program, made once and kept until the next change.
     pub fn program(&self) -> Result<Arc<Program>> {
-        if let Some(error) = &self.latched {
-            return Err(error.clone());
-        }
-        if let Some(program) = self.program.get() {
-            return Ok(program.clone());
+        if let Some(program) = self.sticky.kept()? {
+            return Ok(program);
         }
         let instructions = match &self.raw {
             Some(raw) => raw.clone(),
             None => compile::compile(self)?,
         };
         let notifies = bpf::returns(&instructions, |action| action & act::MASK == act::NOTIFY);
-        let program = Arc::new(Program { instructions, notifies, only_fatal: self.only_fatal(), hinders: OnceLock::new() });
-        Ok(self.program.get_or_init(|| program).clone())
+        Ok(self.sticky.keep(Program { instructions, notifies, only_fatal: self.only_fatal(), hinders: OnceLock::new() }))
     }
 }
 
