@@ -4,6 +4,7 @@
 #include "bench.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <linux/close_range.h>
 #include <linux/futex.h>
 #include <linux/seccomp.h>
@@ -85,6 +86,8 @@ static int leave(void *at) {
 static int confine_and_leave(void *at) {
     struct meeting *meeting = at;
     const uint64_t to_default[4] = {0};
+    struct __user_cap_header_struct version = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct capabilities[2], no_capabilities[2] = {{0}};
     for (int signal = 1; signal <= 64; signal++) {
         syscall(SYS_rt_sigaction, signal, to_default, NULL, 8);
     }
@@ -92,10 +95,14 @@ static int confine_and_leave(void *at) {
     if (syscall(SYS_getppid) != meeting->host) {
         syscall(SYS_exit_group, 127);
     }
+    for (int capability = 0; syscall(SYS_prctl, PR_CAPBSET_DROP, capability, 0, 0, 0) == 0; capability++) { /* until there is none, or no right to */
+    }
     syscall(SYS_close_range, 3, ~0U, CLOSE_RANGE_CLOEXEC);
     for (int fd = 0; fd < 3; fd++) {
         syscall(SYS_fcntl, fd, F_SETFD, 0);
     }
+    syscall(SYS_capget, &version, capabilities);
+    syscall(SYS_capset, &version, no_capabilities);
     syscall(SYS_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     syscall(SYS_rt_sigprocmask, SIG_SETMASK, &meeting->no_signals, NULL, 8);
     return leave(at);

@@ -1,7 +1,8 @@
 /* What the files of the benchmark share: the starts that are compared, and what is known of each.
- * starts.c holds the table of them and the library's; bare.c those that use no library; containers.c what has a root; measure.c takes times,
- * count.c counts system calls, fds and allocations; filters.c has the filters and what they cost once, calls.c the
- * calls that somebody else decides; report.c prints. */
+ * starts.c holds the table of them and the library's; bare.c those that use no library; containers.c what has a root, peers.c
+ * others' programs for that; measure.c takes times, growth.c and resident.c those by size, count.c counts system calls, fds
+ * and allocations; filters.c has the filters and what they cost once, calls.c the calls that somebody else decides; report.c
+ * prints. */
 #ifndef BENCH_H
 #define BENCH_H
 
@@ -50,6 +51,7 @@ struct start {
     unsigned flags;
     int (*prepare)(struct start *start); /* what is done ahead of it, by nobody's clock; NULL: nothing */
     int (*once)(struct start *start); /* start to reaped: 0 or -errno */
+    void (*restore)(struct start *start); /* what puts back what `prepare` changed, by nobody's clock; NULL: nothing */
     int (*ask)(sandbox_cmd *cmd);     /* what is asked of the command, where `once` is the library's */
     const char *floor;                /* key of the start that does the same in bare C; NULL: none */
     double hold;                      /* the ratio to hold; 0: none is set */
@@ -92,7 +94,7 @@ struct answer {
 /* A container with that many mounts, or on a host with that many more. */
 struct growth {
     int mounts;
-    double us; /* < 0: not to be had here */
+    double us; /* < 0: not to be had here; 0: it failed */
 };
 enum { GROWTH = 4 };
 
@@ -139,6 +141,8 @@ int peer_bwrap(struct start *start);
 int peer_bwrap_more(struct start *start);
 int peer_firejail(struct start *start);
 int peer_crun(struct start *start);
+int peer_crun_enter(struct start *start);
+void peer_crun_leave(struct start *start);
 void containers_free(void);
 void measure_growth(struct bench *bench);
 void measure_resident(struct bench *bench);
@@ -147,6 +151,7 @@ bool become_resident(int mib);
 void starts_prepare(const char *only);
 void starts_free(void);
 bool runs(const struct start *start);
+int ended_well(sandbox_child *child); /* waits for it and frees it: 0 where it exited with 0, else -errno */
 bool is_listed(const char *list, const char *key); /* in a list with commas; NULL: all are */
 
 void filters_prepare(void);

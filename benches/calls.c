@@ -234,8 +234,9 @@ static double one_start(struct answer *answer) {
     if (result < 0) {
         return result;
     }
+    bool is_good = is_reaped || (status.kind == SANDBOX_EXITED && status.code == 0);
     bool is_answered = answer->kind != NOTIFIED || order->answer == ANSWER;
-    return order->elapsed_us > 0 && is_answered ? order->elapsed_us / order->count : -ECANCELED;
+    return order->elapsed_us > 0 && is_good && is_answered ? order->elapsed_us / order->count : -ECANCELED;
 }
 
 static bool prepare(void) {

@@ -1,33 +1,29 @@
-/* Containers: what they cost in bare C, in the programs that people run for it, and how the cost grows with the mounts
- * that are asked for and with those that the host has. The library's own are lines of the table in starts.c. */
+/* Containers: in the least that bare C can do, and what is asked of the library for the same. peers.c has the programs that
+ * people run for it, growth.c how the cost grows. */
 #define _GNU_SOURCE
 #include "bench.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/futex.h>
-#include <linux/magic.h>
 #include <linux/seccomp.h>
 #include <sched.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/vfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 extern char **environ;
 
-/* ---- bare C: a stick to measure with, no model */
+/* Bare C: a stick to measure with, no model. */
 
 enum { GONE, RUNNING, HELD };
 enum { NOTHING, MAPPED, ASKED };
@@ -189,7 +185,7 @@ int bare_pool_run(struct start *start) {
     return until_reaped(0);
 }
 
-/* ---- the library's */
+/* The library's. */
 
 int ask_container(sandbox_cmd *cmd) {
     sandbox_cmd_unshare(cmd, SANDBOX_NS_USER | SANDBOX_NS_PID | SANDBOX_NS_IPC | SANDBOX_NS_UTS | SANDBOX_NS_MOUNT);
@@ -209,223 +205,4 @@ int ask_container_landlock(sandbox_cmd *cmd) {
     enum { READ_AND_EXECUTE = 1 | 4 | 8 }; /* LANDLOCK_ACCESS_FS_EXECUTE, _READ_FILE, _READ_DIR */
     ask_container_more(cmd);
     return sandbox_cmd_landlock_path(cmd, "/", READ_AND_EXECUTE);
-}
-
-/* ---- the programs that people run for it */
-
-static int run(char *const argv[]) {
-    int status;
-    pid_t pid;
-    posix_spawn_file_actions_t quiet;
-    posix_spawn_file_actions_init(&quiet);
-    posix_spawn_file_actions_addopen(&quiet, 2, "/dev/null", O_WRONLY, 0);
-    int error = posix_spawnp(&pid, argv[0], &quiet, NULL, argv, environ);
-    posix_spawn_file_actions_destroy(&quiet);
-    if (error) {
-        return -error;
-    }
-    waitpid(pid, &status, 0);
-    return status == 0 ? 0 : -ECANCELED;
-}
-
-int peer_bwrap(struct start *start) {
-    (void)start;
-    char *const argv[] = {"bwrap", "--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--uid", "0", "--gid", "0",
-                          "--ro-bind", "/usr", "/usr", "--ro-bind", program, program, "--proc", "/proc", program, NULL};
-    return run(argv);
-}
-
-int peer_bwrap_more(struct start *start) {
-    (void)start;
-    char *const argv[] = {"bwrap", "--unshare-all", "--uid", "0", "--gid", "0", "--ro-bind", "/usr", "/usr", "--ro-bind", program, program,
-                          "--proc", "/proc", program, NULL};
-    return run(argv);
-}
-
-int peer_firejail(struct start *start) {
-    (void)start;
-    char *const argv[] = {"firejail", "--quiet", "--noprofile", "--ipc-namespace", "--net=none", program, NULL};
-    return run(argv);
-}
-
-/* A bundle beside the no-op: made once. */
-static const char *bundle(void) {
-    static char directory[PATH_MAX];
-    if (*directory) {
-        return directory;
-    }
-    char path[PATH_MAX + 32];
-    snprintf(directory, sizeof directory, "%s-bundle", program);
-    snprintf(path, sizeof path, "%s/rootfs", directory);
-    mkdir(directory, 0755);
-    mkdir(path, 0755);
-    snprintf(path, sizeof path, "%s/rootfs/dev", directory);
-    mkdir(path, 0755);
-    snprintf(path, sizeof path, "%s/config.json", directory);
-    FILE *out = fopen(path, "we");
-    if (out) {
-        fprintf(out,
-                "{\"ociVersion\": \"1.0.0\", \"root\": {\"path\": \"rootfs\"}, \"process\": {\"terminal\": false, \"cwd\": \"/\", \"args\": [\"/no-op\"], "
-                "\"user\": {\"uid\": 0, \"gid\": 0}, \"noNewPrivileges\": true, \"capabilities\": {}}, \"mounts\": ["
-                "{\"destination\": \"/proc\", \"type\": \"proc\", \"source\": \"proc\"},"
-                "{\"destination\": \"/usr\", \"type\": \"bind\", \"source\": \"/usr\", \"options\": [\"rbind\", \"ro\"]},"
-                "{\"destination\": \"/no-op\", \"type\": \"bind\", \"source\": \"%s\", \"options\": [\"bind\", \"ro\"]}], "
-                "\"linux\": {\"namespaces\": [{\"type\": \"pid\"}, {\"type\": \"ipc\"}, {\"type\": \"uts\"}, {\"type\": \"mount\"}, "
-                "{\"type\": \"network\"}]}}\n",
-                program);
-        fclose(out);
-    }
-    return directory;
-}
-
-/* A mount namespace whose /sys/fs/cgroup is cgroup v2 alone, which crun wants; -1: it is that here, or can't be made. */
-static int namespace_for_crun(void) {
-    static int namespace = -2;
-    struct statfs about;
-    if (namespace != -2) {
-        return namespace;
-    }
-    namespace = -1;
-    if (statfs("/sys/fs/cgroup", &about) == 0 && about.f_type == CGROUP2_SUPER_MAGIC) {
-        return namespace;
-    }
-    int ready[2];
-    if (pipe2(ready, O_CLOEXEC)) {
-        return namespace;
-    }
-    pid_t pid = fork();
-    if (pid == 0) {
-        if (unshare(CLONE_NEWNS) == 0 && mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
-            umount2("/sys/fs/cgroup", MNT_DETACH) == 0 && mount("cgroup2", "/sys/fs/cgroup", "cgroup2", 0, NULL) == 0 && write(ready[1], "", 1) == 1) {
-            pause();
-        }
-        _exit(1);
-    }
-    close(ready[1]);
-    char path[64], byte;
-    snprintf(path, sizeof path, "/proc/%d/ns/mnt", pid);
-    if (read(ready[0], &byte, 1) == 1) {
-        namespace = open(path, O_RDONLY | O_CLOEXEC);
-    }
-    close(ready[0]);
-    kill(pid, SIGKILL);
-    waitpid(pid, NULL, 0);
-    return namespace;
-}
-
-int peer_crun(struct start *start) {
-    static int home = -1;
-    int namespace = namespace_for_crun();
-    (void)start;
-    static int runs;
-    char name[64];
-    snprintf(name, sizeof name, "sandbox-bench-%d-%d", getpid(), runs++);
-    char *const argv[] = {"crun", "--cgroup-manager=disabled", "run", "--bundle", (char *)(uintptr_t)bundle(), name, NULL};
-    if (namespace < 0) {
-        return run(argv);
-    }
-    if (home < 0) {
-        home = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
-    }
-    if (setns(namespace, CLONE_NEWNS) < 0) {
-        return -errno;
-    }
-    int result = run(argv);
-    return setns(home, CLONE_NEWNS) < 0 ? -errno : result;
-}
-
-void containers_free(void) {
-    char path[PATH_MAX + 64];
-    for (int i = 0; i < 6; i++) {
-        static const char *const parts[] = {"/rootfs/no-op", "/rootfs/usr", "/rootfs/proc", "/rootfs/dev", "/config.json", "/rootfs"};
-        snprintf(path, sizeof path, "%s-bundle%s", program, parts[i]);
-        remove(path);
-    }
-    snprintf(path, sizeof path, "%s-bundle", program);
-    rmdir(path);
-}
-
-/* ---- growth */
-
-static double spawn_us(sandbox_cmd *cmd, int rounds) {
-    double *times = calloc((size_t)rounds, sizeof *times), median = -1;
-    for (int i = -2; i < rounds; i++) {
-        sandbox_child *child;
-        double before = now_us();
-        if (sandbox_spawn(cmd, &child, NULL) < 0) {
-            goto done;
-        }
-        sandbox_child_wait(child, -1, NULL, 0);
-        sandbox_child_free(child);
-        if (i >= 0) {
-            times[i] = now_us() - before;
-        }
-    }
-    median = median_of(times, rounds);
-done:
-    free(times);
-    return median;
-}
-
-static double with_own_mounts(int count, int rounds) {
-    sandbox_cmd *cmd = sandbox_cmd_new(program);
-    ask_container(cmd);
-    for (int i = 3; i < count; i++) {
-        char target[32];
-        snprintf(target, sizeof target, "/mounts/%d", i);
-        if (i % 2) {
-            sandbox_cmd_bind(cmd, "/usr", target, 0);
-        } else {
-            sandbox_cmd_tmpfs(cmd, target, 1 << 20, 0755);
-        }
-    }
-    double median = spawn_us(cmd, rounds);
-    sandbox_cmd_free(cmd);
-    return median;
-}
-
-/* In a mount namespace of its own, which ends with the process. */
-static double with_host_mounts(int count, int rounds) {
-    char directory[PATH_MAX];
-    snprintf(directory, sizeof directory, "%s-mounts", program);
-    if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) || (mkdir(directory, 0755) && errno != EEXIST) ||
-        mount("tmpfs", directory, "tmpfs", 0, NULL)) {
-        return -1;
-    }
-    for (int i = 0; i < count; i++) {
-        char target[PATH_MAX + 16];
-        snprintf(target, sizeof target, "%s/%d", directory, i);
-        if (mkdir(target, 0755) || mount("tmpfs", target, "tmpfs", 0, "size=4k")) {
-            return -1;
-        }
-    }
-    sandbox_cmd *cmd = sandbox_cmd_new(program);
-    ask_container(cmd);
-    return spawn_us(cmd, rounds);
-}
-
-static double apart(double (*measure)(int, int), int count, int rounds) {
-    double *result = mmap(NULL, sizeof *result, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    *result = -1;
-    pid_t pid = fork();
-    if (pid == 0) {
-        *result = measure(count, rounds);
-        _exit(0);
-    }
-    waitpid(pid, NULL, 0);
-    double median = *result;
-    munmap(result, sizeof *result);
-    return median;
-}
-
-void measure_growth(struct bench *bench) {
-    static const int own[GROWTH] = {4, 16, 64, 256}, host[GROWTH] = {20, 200, 1000, 2000};
-    int rounds = bench->is_quick ? 5 : 50;
-    for (int i = 0; i < GROWTH; i++) {
-        bench->own_mounts[i] = (struct growth){own[i], apart(with_own_mounts, own[i], rounds)};
-        bench->host_mounts[i] = (struct growth){host[i], apart(with_host_mounts, host[i], rounds)};
-    }
-    char directory[PATH_MAX];
-    snprintf(directory, sizeof directory, "%s-mounts", program);
-    rmdir(directory);
 }

@@ -28,24 +28,33 @@ static atomic_int made, grown, freed;
 extern void *__libc_malloc(size_t), *__libc_calloc(size_t, size_t), *__libc_realloc(void *, size_t);
 extern void __libc_free(void *);
 
+/* Not counting, they write nothing: threads that start at once would fight over the counters. */
+
 void *malloc(size_t size) {
-    made += counting;
+    if (counting) {
+        made++;
+    }
     return __libc_malloc(size);
 }
 
 void *calloc(size_t count, size_t size) {
-    made += counting;
+    if (counting) {
+        made++;
+    }
     return __libc_calloc(count, size);
 }
 
 void *realloc(void *old, size_t size) {
-    made += counting && !old;
-    grown += counting && old;
+    if (counting) {
+        *(old ? &grown : &made) += 1;
+    }
     return __libc_realloc(old, size);
 }
 
 void free(void *old) {
-    freed += counting && old;
+    if (counting && old) {
+        freed++;
+    }
     __libc_free(old);
 }
 static const bool sees_allocations = true;
@@ -208,12 +217,13 @@ static void stopped(struct tracing *tracing, pid_t tid, int status) {
     ptrace(PTRACE_SYSCALL, tid, NULL, (void *)(intptr_t)(is_call || event ? 0 : signal));
 }
 
-static void trace(struct tracing *tracing) {
+/* Until the subject has ended: its wait status. */
+static int trace(struct tracing *tracing) {
     for (;;) {
         int status;
         pid_t tid = waitpid(-1, &status, __WALL);
         if (tid < 0) {
-            return;
+            return -1;
         }
         if (WIFSTOPPED(status)) {
             stopped(tracing, tid, status);
@@ -225,7 +235,7 @@ static void trace(struct tracing *tracing) {
             }
         }
         if (tid == tracing->subject) {
-            return;
+            return status;
         }
     }
 }
@@ -238,12 +248,11 @@ static void be_subject(struct start *start, int gate) {
     if (read(gate, &byte, 1) != 1) {
         _exit(1);
     }
-    for (int i = 0; i < WARM_UPS; i++) {
-        run_once(start);
-    }
-    count_marked(true);
-    for (int i = 0; i < REPEATS; i++) {
-        run_once(start);
+    for (int i = -WARM_UPS; i < REPEATS; i++) {
+        count_marked(i >= 0);
+        if (run_once(start) < 0) {
+            _exit(1);
+        }
     }
     _exit(0);
 }
@@ -275,8 +284,7 @@ static int count_calls(struct start *start) {
         return -EIO;
     }
     close(gate[1]);
-    trace(&tracing);
-    if (tracing.round < REPEATS) {
+    if (trace(&tracing) != 0 || tracing.round < REPEATS) {
         return -ETIMEDOUT;
     }
     start->counts.host_syscalls = (int)median_of(tracing.host, REPEATS);
@@ -304,8 +312,12 @@ static void count_in_process(struct start *start) {
     for (int i = -WARM_UPS; i < REPEATS; i++) {
         count_marked(i >= 0);
         made = grown = freed = 0;
-        run_once(start);
+        double time = run_once(start);
         count_marked(false);
+        if (time < 0) {
+            printf("skip - counts of %s: %s\n", start->key, strerror((int)-time));
+            return;
+        }
         if (i >= 0) {
             all[0][i] = made, all[1][i] = grown, all[2][i] = freed;
         }
@@ -326,7 +338,7 @@ void count_all(struct bench *bench) {
         count_in_process(start);
         int result = bench->no_tracing[0] ? 0 : count_calls(start);
         if (result == -ETIMEDOUT) {
-            printf("skip - system calls of %s: the start did not end under the tracer\n", start->key);
+            printf("skip - system calls of %s: the start did not end well under the tracer\n", start->key);
         } else if (result < 0) {
             snprintf(bench->no_tracing, sizeof bench->no_tracing, "ptrace: %s", strerror(-result));
         }

@@ -28,6 +28,9 @@ static double timed(struct start *start) {
     int result = start->once(start);
     double after = now_us();
     count_mark(false);
+    if (start->restore) {
+        start->restore(start);
+    }
     return result < 0 ? result : after - before;
 }
 
@@ -120,6 +123,10 @@ static void measure_group(struct start **order, int count, int rounds, int size)
             }
         }
         count = kept;
+        if (!runs(starts)) {
+            fprintf(stderr, "posix_spawn: %s\n", starts->skipped);
+            exit(1); /* nothing is left to compare with */
+        }
     }
     struct times reference;
     summarise(&reference, values[0], rounds);
@@ -180,7 +187,7 @@ static void *start_until(void *at) {
     return NULL;
 }
 
-/* Starts in one slice of time; `elapsed` grows by what it took until the last thread was done. */
+/* Starts in one slice of time; `elapsed` grows by what it took until the last thread was done. < 0: one failed. */
 static long slice(struct start *start, int threads, int milliseconds, double *elapsed) {
     struct gang gang = {.start = start};
     pthread_t ids[64];
@@ -200,7 +207,8 @@ static long slice(struct start *start, int threads, int milliseconds, double *el
     *elapsed += now_us() - before;
     pthread_barrier_destroy(&gang.begin);
     if (gang.error < 0) {
-        fprintf(stderr, "%s by %d threads: %s\n", start->title, threads, strerror(-gang.error));
+        printf("skip - starts a second, %s by %d threads: %s\n", start->title, threads, strerror(-gang.error));
+        return -1;
     }
     return gang.done;
 }
@@ -211,13 +219,16 @@ void measure_rates(struct bench *bench) {
     for (int i = 0; i < RATES; i++) {
         double our_time = 0, their_time = 0;
         long ours = 0, theirs = 0;
-        for (int turn = 0; turn < bench->slices && runs(plain); turn++) {
-            ours += slice(plain, threads[i], bench->slice_ms, &our_time);
-            theirs += slice(starts, threads[i], bench->slice_ms, &their_time);
+        bool good = runs(plain);
+        for (int turn = 0; turn < bench->slices && good; turn++) {
+            long our_part = slice(plain, threads[i], bench->slice_ms, &our_time);
+            long their_part = slice(starts, threads[i], bench->slice_ms, &their_time);
+            ours += our_part, theirs += their_part;
+            good = our_part >= 0 && their_part >= 0;
         }
         bench->rates[i].threads = threads[i];
-        bench->rates[i].ours = our_time > 0 ? (double)ours / our_time * 1e6 : -1;
-        bench->rates[i].theirs = their_time > 0 ? (double)theirs / their_time * 1e6 : -1;
+        bench->rates[i].ours = good ? (double)ours / our_time * 1e6 : -1;
+        bench->rates[i].theirs = good ? (double)theirs / their_time * 1e6 : -1;
     }
 }
 

@@ -150,16 +150,24 @@ static void print_costs(const struct bench *bench) {
     }
 }
 
+static void print_growth_of(const struct growth *growth, const char *what) {
+    printf("%5d%s: ", growth->mounts, what);
+    if (growth->us < 0) {
+        printf("not to be had here (root alone can mount)");
+    } else if (growth->us == 0) {
+        printf("FAILED");
+    } else {
+        printf("%7.0f", growth->us);
+    }
+}
+
 static void print_growth(const struct bench *bench) {
     printf("\nA container by its mounts, and by the host's, microseconds from start to reaped\n\n");
     for (int i = 0; i < GROWTH; i++) {
-        printf("%5d mounts of its own: %7.0f    %5d mounts more of the host's: ", bench->own_mounts[i].mounts, bench->own_mounts[i].us,
-               bench->host_mounts[i].mounts);
-        if (bench->host_mounts[i].us < 0) {
-            printf("not to be had here (root alone can mount)\n");
-        } else {
-            printf("%7.0f\n", bench->host_mounts[i].us);
-        }
+        print_growth_of(&bench->own_mounts[i], " mounts of its own");
+        printf("   ");
+        print_growth_of(&bench->host_mounts[i], " mounts more of the host's");
+        printf("\n");
     }
 }
 

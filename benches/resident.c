@@ -11,6 +11,7 @@
 
 static const char *const keys[WAYS] = {"plain", "posix_spawn", "fork"};
 
+/* A start that fails ends the process: of this size there are then no times. */
 static void take(struct times *times, const int *ways, int count, int rounds) {
     double *values[WAYS] = {NULL};
     for (int i = 0; i < count; i++) {
@@ -20,6 +21,11 @@ static void take(struct times *times, const int *ways, int count, int rounds) {
         for (int i = 0; i < count; i++) {
             int way = ways[(i + round + 2) % count];
             double us = run_once(start_of(keys[way]));
+            if (us < 0) {
+                printf("skip - %s in a host of another size: %s\n", keys[way], strerror((int)-us));
+                fflush(stdout);
+                _exit(1);
+            }
             if (round >= 0) {
                 values[way][round] = us;
             }
@@ -50,6 +56,7 @@ void measure_resident(struct bench *bench) {
         if (sizes[i] > bench->resident_mib) {
             continue;
         }
+        fflush(stdout); /* or the copy would print it too */
         pid_t pid = fork();
         if (pid == 0) {
             if (become_resident(sizes[i])) {

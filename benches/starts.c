@@ -7,7 +7,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
-static int ended_well(sandbox_child *child) {
+int ended_well(sandbox_child *child) {
     sandbox_status status;
     int result = sandbox_child_wait(child, -1, &status, sizeof status);
     sandbox_child_free(child);
@@ -102,7 +102,7 @@ struct start starts[] = {
     {.key = "pool", .title = "... all of it from a warm pool", .prepare = pool_fill, .once = pool_run, .ask = ask_container_landlock, .flags = CONTAINER, .filters = RULES, .floor = "floor_pool", .hold = 1.2},
     {.key = "bwrap", .title = "bubblewrap, the same 5 and a root", .once = peer_bwrap, .flags = SLOW},
     {.key = "bwrap_all", .title = "bubblewrap --unshare-all", .once = peer_bwrap_more, .flags = SLOW},
-    {.key = "crun", .title = "crun, 5 namespaces and a root", .once = peer_crun, .flags = SLOW},
+    {.key = "crun", .title = "crun, 5 namespaces and a root", .prepare = peer_crun_enter, .once = peer_crun, .restore = peer_crun_leave, .flags = SLOW},
     {.key = "firejail", .title = "firejail --net=none", .once = peer_firejail, .flags = SLOW},
     {.key = "fork", .title = "fork and exec", .once = bare_fork, .flags = COPIES_MEMORY},
     {.key = "pre_exec", .title = "sandbox_spawn with pre_exec", .once = ours, .ask = pre_exec, .flags = COPIES_MEMORY},
@@ -154,7 +154,12 @@ static void try_start(struct start *start) {
         sandbox_child_free(child);
     }
     int result = start->prepare ? start->prepare(start) : 0;
-    result = result < 0 ? result : start->once(start);
+    if (result == 0) {
+        result = start->once(start);
+        if (start->restore) {
+            start->restore(start);
+        }
+    }
     if (result < 0) {
         snprintf(start->skipped, sizeof start->skipped, "%s", strerror(-result));
     }
