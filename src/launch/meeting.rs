@@ -178,7 +178,11 @@ impl Launch {
                 })
             }
             state::RUNNING if self.plan.ops.get(op).is_some_and(|op| op.code == Code::Exec) => Ok(()),
-            _ => Err(self.killed(op, pidfd)),
+            _ => {
+                // An init that fails ends its program first, and then says why.
+                self.let_init_end(pidfd);
+                if block.state.load(Acquire) == state::FAILED { self.outcome(pidfd) } else { Err(self.killed(op, pidfd)) }
+            }
         }
     }
 
