@@ -12,7 +12,8 @@ use std::ffi::{c_char, c_int};
 /// SANDBOX_NS_CGROUP the leaf is the root that the child sees.
 ///
 /// A leaf whose host died is removed by the next spawn below the same parent, of any process: what still runs in it is
-/// killed first, unless SANDBOX_OPT_DEATH_SIGNAL is 0 or the child was detached.
+/// killed first, unless SANDBOX_OPT_DEATH_SIGNAL is 0 or the child was detached. (Where there is much to look at not each
+/// spawn does so, but within ten seconds one does.)
 ///
 /// @param parent  A directory of a cgroup2 file system, the caller's to write in. Copied; opened at the first spawn.
 ///                NULL: SANDBOX_CGROUP in the environment; else this process's own cgroup, or the nearest above it, that

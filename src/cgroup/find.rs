@@ -22,8 +22,8 @@ pub struct Parent {
     path: String,
     /// Of the names of this process's leaves.
     prefix: String,
-    /// When it was last swept, in seconds since the boot; 0: not yet.
-    swept: AtomicU64,
+    /// When it is to be swept again, in nanoseconds since the boot; 0: it was not yet.
+    sweep_due: AtomicU64,
 }
 
 fn clock() -> Duration {
@@ -32,6 +32,13 @@ fn clock() -> Duration {
     unsafe { libc::clock_gettime(libc::CLOCK_BOOTTIME, &raw mut time) };
     Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or(0))
 }
+
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// No longer than this is a sweep put off.
+const SELDOM: Duration = Duration::from_secs(10);
 
 /// Process id and time of start: no other process of this pid namespace has both.
 fn own_prefix() -> String {
@@ -48,7 +55,7 @@ impl Parent {
         if !is_cgroup2(|info| unsafe { libc::fstatfs(dir.as_raw_fd(), info) }) {
             return Err(failed(0, Errno::EINVAL, shown()).hint("no directory of a cgroup2 file system"));
         }
-        Ok(Parent { dir, path: path.to_string_lossy().into_owned(), prefix: own_prefix(), swept: AtomicU64::new(0) })
+        Ok(Parent { dir, path: path.to_string_lossy().into_owned(), prefix: own_prefix(), sweep_due: AtomicU64::new(0) })
     }
 
     pub fn fd(&self) -> RawFd {
@@ -64,18 +71,20 @@ impl Parent {
         CString::new(format!("{}{:x}", self.prefix, clock().as_nanos())).unwrap_or_default()
     }
 
-    /// Before a leaf is made: the first time and then every ten seconds, what dead hosts left is removed. The first time
-    /// too, the controllers that the status reads are enabled where they can be.
+    /// Before a leaf is made, what dead hosts left is removed; where there is much to look at not every time, so that it
+    /// takes a small part of the spawns' time. First of all, the controllers that the status reads are enabled where they
+    /// can be.
     pub fn prepare(self: &Arc<Self>) {
-        let now = clock().as_secs().max(1);
-        let last = self.swept.load(Relaxed);
-        if last != 0 && now < last + 10 || self.swept.swap(now, Relaxed) == now {
+        let (start, due) = (clock(), self.sweep_due.load(Relaxed));
+        if nanos(start) < due || self.sweep_due.compare_exchange(due, nanos(start + SELDOM), Relaxed, Relaxed).is_err() {
             return;
         }
-        if last == 0 {
+        if due == 0 {
             let _ = (self.enable("memory"), self.enable("pids"));
         }
         sweep::sweep(self, &self.prefix);
+        let end = clock();
+        self.sweep_due.store(nanos(end + (end.saturating_sub(start) * 32).min(SELDOM)), Relaxed);
     }
 
     /// Only the hierarchy's own root, which alone has no type, may hold processes and give controllers. The kernel
@@ -89,10 +98,11 @@ impl Parent {
     /// Gives the leaves a controller; else the errno and a hint.
     pub fn enable(&self, controller: &str) -> std::result::Result<(), (Errno, String)> {
         let given = self.may_give().and_then(|()| write(self.fd(), c"cgroup.subtree_control", format!("+{controller}").as_bytes()));
-        let Err(errno) = given else { return Ok(()) };
+        // EINVAL: one that this kernel does not know.
+        let Err(errno) = given.map_err(|errno| if errno == Errno::EINVAL { Errno::ENOENT } else { errno }) else { return Ok(()) };
         Err((errno, match errno {
             Errno::EBUSY => format!("{} holds processes itself, so its children can't have the {controller} controller: give a cgroup without processes", self.path),
-            Errno::ENOENT | Errno::EINVAL => format!("the {controller} controller is not available in {}: see its cgroup.controllers", self.path),
+            Errno::ENOENT => format!("the {controller} controller is not available in {}: see its cgroup.controllers", self.path),
             Errno::EACCES | Errno::EPERM => format!("the {controller} controller is not enabled in {}, and not this user's to enable", self.path),
             _ => format!("enabling the {controller} controller in {}", self.path),
         }))

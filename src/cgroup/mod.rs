@@ -15,6 +15,7 @@ use std::ffi::{CStr, CString};
 use std::fmt::{self, Display, Formatter};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 /// One file of a leaf and what is written into it.
@@ -359,8 +360,11 @@ impl Leaf {
 impl Drop for Leaf {
     fn drop(&mut self) {
         if self.end == End::Remove {
-            self.remove(Instant::now() + PATIENCE);
+            if !self.remove(Instant::now() + PATIENCE) {
+                sweep::HAS_LEFT.store(true, Relaxed);
+            }
         } else if self.end == End::Leave && rmdir(self.parent.fd(), &self.name).is_err() {
+            sweep::HAS_LEFT.store(true, Relaxed);
             // SAFETY: a string of ours.
             let gone = unsafe { libc::fremovexattr(self.fd(), MARK.as_ptr()) };
             if gone < 0 && self.is_marked() {

@@ -4,6 +4,8 @@
 use super::{End, Leaf, Parent, dirs, lock, open_dir, rmdir};
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 /// Of every leaf's name.
@@ -32,8 +34,11 @@ pub fn sweep(parent: &Arc<Parent>, own: &str) {
     }
 }
 
-/// Of the library's making, and not of this process's.
+/// Whether this process has let a leaf go that was not empty yet: then one of its own may be nobody's too.
+pub static HAS_LEFT: AtomicBool = AtomicBool::new(false);
+
+/// Of the library's making, and not one that this process still answers for.
 fn is_a_leafs(name: &[u8], own: &str) -> bool {
     let numbers = name.strip_prefix(PREFIX.as_bytes());
-    numbers.is_some_and(|numbers| numbers.iter().all(|byte| byte.is_ascii_hexdigit() || *byte == b'-')) && !name.starts_with(own.as_bytes())
+    numbers.is_some_and(|numbers| numbers.iter().all(|byte| byte.is_ascii_hexdigit() || *byte == b'-')) && (HAS_LEFT.load(Relaxed) || !name.starts_with(own.as_bytes()))
 }

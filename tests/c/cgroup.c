@@ -315,7 +315,7 @@ TEST(errors, "what is no cgroup, or not to be had, is a typed error") {
     cmd = grouped(victim("act", "exit", "0", NULL));
     CHECK_EQ(sandbox_cmd_cgroup_set(cmd, "cgroup.max.depth", "5"), 0);
     CHECK_EQ(sandbox_cmd_cgroup_set(cmd, "nonsense.max", "5"), 0);
-    CHECK_ERROR(sandbox_spawn(cmd, &child, &error), error, EINVAL, SANDBOX_STAGE_CGROUP, 1, "nonsense controller is not available");
+    CHECK_ERROR(sandbox_spawn(cmd, &child, &error), error, ENOENT, SANDBOX_STAGE_CGROUP, 1, "nonsense controller is not available");
     sandbox_cmd_free(cmd);
     CHECK_EQ(leaves(), before);
 }
@@ -394,7 +394,7 @@ TEST(detached, "a detached child's leaf stays, and goes with a later spawn once 
     sandbox_child_free(child);
     sandbox_cmd_free(cmd);
     CHECK_EQ(leaves(), before + 1);
-    /* Another host sweeps: this one leaves its own names alone. */
+    /* Another host sweeps. (This one's own sweep: cgroup-sweep.c.) */
     for (int round = 0; round < 2; round++) {
         pid_t host = fork();
         if (host == 0) {

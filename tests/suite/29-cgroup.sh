@@ -3,7 +3,7 @@
 # kernel of their own (51-kernels.sh).
 set -u
 out=$ROOT/build/test/cgroup
-programs="cgroup cgroup-limits"
+programs="cgroup cgroup-sweep cgroup-limits"
 if ! make -s -C "$ROOT/tests/c" OUT="$out" PROGRAMS="$programs" >"$out.log" 2>&1 ||
    ! cc -O1 -o "$out/under" "$ROOT/tests/c/victims/under.c" $(pkg-config --cflags --libs sandbox_spawn) >>"$out.log" 2>&1; then
     cat "$out.log"
@@ -73,8 +73,10 @@ run() {
 delegate() { chown "$1" "$base" "$base"/*/ "$base"/cgroup.procs "$base"/*/cgroup.procs "$base"/*/cgroup.subtree_control; }
 under=
 run root cgroup
+run root cgroup-sweep
 delegate 64321
 run user cgroup "${become[@]}"
+run user cgroup-sweep "${become[@]}"
 # No clone3: the host moves the child in, before its first step.
 under=clone3=38
 run "user, no clone3" cgroup "${become[@]}"
