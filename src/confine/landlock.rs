@@ -241,7 +241,10 @@ pub fn restrict(cmd: &Cmd, plan: &mut Builder) -> Result<()> {
         return Ok(());
     }
     let abi = abi();
-    let lacking = lacking(&wanted, abi);
+    let mut lacking = lacking(&wanted, abi);
+    if abi == 0 && wanted[FS] != 0 {
+        lacking[FS] |= REFER; // which any ruleset at all would deny
+    }
     if lacking != [0; 4] {
         if !cmd.options.is_on(Opt::SANDBOX_OPT_ALLOW_LESS_LANDLOCK) {
             return Err(refuse(asked, &lacking, abi));
