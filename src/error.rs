@@ -12,7 +12,8 @@ use std::ops::{Deref, DerefMut};
 pub enum sandbox_stage {
     /// No error.
     SANDBOX_STAGE_NONE = 0,
-    /// Before there is a process: a bad argument, a conflict, fds or memory that could not be had.
+    /// Before there is a process: a bad argument, a conflict, fds or memory that could not be had; of what belongs to
+    /// another stage, that one.
     SANDBOX_STAGE_SETUP = 1,
     /// clone3.
     SANDBOX_STAGE_CLONE = 2,

@@ -19,9 +19,9 @@ use std::path::Path;
 #[allow(non_camel_case_types)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum sandbox_preset {
-    /// A computation: no network, no files but the system's programs and libraries, 256 processes, 64 MiB in /tmp.
+    /// A computation: no network but a loopback of its own, no files but the system's programs and libraries, 256 processes, 64 MiB in /tmp.
     SANDBOX_PRESET_COMPUTE = 1,
-    /// A build: the same with a loopback, names of users and groups, 4096 processes, 1 GiB in /tmp. Inputs are bound
+    /// A build: the same with names of users and groups, 4096 processes, 1 GiB in /tmp. Inputs are bound
     /// read-only, the directory for the results with SANDBOX_MOUNT_RW.
     SANDBOX_PRESET_BUILD = 2,
     /// A client: the host's network, with what it takes to resolve names and to check certificates, 1024 processes,

@@ -1,7 +1,7 @@
 //! The running child.
 
 use crate::capi::error::sandbox_error;
-use crate::capi::guard::{code, give, guarded, reported};
+use crate::capi::guard::{code, give, guarded, may_give, reported};
 use crate::error::Error;
 use crate::process::{Child, sandbox_fds, sandbox_status};
 use nix::errno::Errno;
@@ -58,9 +58,7 @@ pub extern "C" fn sandbox_child_take_fd(child: *mut sandbox_child, which: u32) -
 pub extern "C" fn sandbox_child_wait(child: *mut sandbox_child, timeout_ms: i64, status: *mut sandbox_status, size: usize) -> c_int {
     code(|| {
         let child = borrow(child)?;
-        if status.is_null() && size > 0 {
-            return Err(Errno::EFAULT);
-        }
+        may_give(status, size)?;
         let ended = child.wait(timeout_ms)?;
         // SAFETY: the caller's struct of `size` bytes.
         unsafe { give(&ended, status, size) }.map(|()| 0)

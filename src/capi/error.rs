@@ -1,9 +1,8 @@
 //! Errors and versions.
 
-use crate::capi::guard::{code, give};
+use crate::capi::guard::{code, give, may_give};
 use crate::error::{Error, stage_name};
 use crate::probe::{self, sandbox_features};
-use nix::errno::Errno;
 use std::ffi::{c_char, c_int};
 
 /// The version of this header. The library's own: sandbox_version().
@@ -78,9 +77,7 @@ pub extern "C" fn sandbox_version() -> *const c_char {
 #[unsafe(no_mangle)]
 pub extern "C" fn sandbox_probe(out: *mut sandbox_features, size: usize) -> c_int {
     code(|| {
-        if out.is_null() && size > 0 {
-            return Err(Errno::EFAULT);
-        }
+        may_give(out, size)?;
         let found = probe::probe();
         // SAFETY: the caller's struct of `size` bytes.
         unsafe { give(&found, out, size) }.map(|()| 0)

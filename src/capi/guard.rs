@@ -115,19 +115,24 @@ pub unsafe fn text_for<'a>(pointer: *const c_char, what: &str) -> Result<&'a CSt
 /// much would end the host.
 const LARGEST: usize = 4096;
 
+/// For what takes its time before it has something to give.
+pub fn may_give<T>(out: *mut T, size: usize) -> std::result::Result<(), Errno> {
+    match size {
+        0 => Ok(()),
+        _ if out.is_null() => Err(Errno::EFAULT),
+        1..=LARGEST => Ok(()),
+        _ => Err(Errno::EINVAL),
+    }
+}
+
 /// Copies `value` to a caller that knows `size` bytes of it: what it lacks is left out, what it has more is zeroed.
 ///
 /// # Safety
 /// `out` must be writable for `size` bytes, or NULL.
 pub unsafe fn give<T: Copy>(value: &T, out: *mut T, size: usize) -> std::result::Result<(), Errno> {
+    may_give(out, size)?;
     if size == 0 {
         return Ok(());
-    }
-    if out.is_null() {
-        return Err(Errno::EFAULT);
-    }
-    if size > LARGEST {
-        return Err(Errno::EINVAL);
     }
     let known = size.min(size_of::<T>());
     // SAFETY: the caller's; `T` is a C struct without padding that matters.

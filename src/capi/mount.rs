@@ -43,6 +43,8 @@ pub(super) unsafe fn texts<'a>(list: *const *const c_char, what: &str) -> Result
 /// alone, as it is at that point: a symlink leads wherever it says inside of it, never out. Missing directories on
 /// the way are made (mode 0755) in memory and in what is bound with SANDBOX_MOUNT_RW; elsewhere that fails (EROFS).
 /// No target holds "..". At "/" a bind, a tmpfs or an overlay becomes the root of what follows; nothing else goes there.
+/// What is made belongs to the user who spawns, as that is seen inside (with sandbox_cmd_user and no map given: that
+/// user); where the user namespace has no id for it, to the program's user.
 ///
 /// @param directory  NULL: a new tmpfs. Else a directory of the host's with all that is mounted below it; "/": the
 ///                   host's own tree. Copied; a relative one counts from the host's working directory at the spawn.

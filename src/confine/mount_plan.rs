@@ -136,7 +136,8 @@ impl Assembly<'_> {
         let (set, clear) = attributes(root.flags);
         let scratch_cell = self.tree + 4;
         if let Some(directory) = &root.directory {
-            let path = self.plan.string(directory).into();
+            // Another than a directory is refused here, by the slash, and by its name.
+            let path = self.plan.string(&CString::new([directory.to_bytes(), b"/"].concat()).unwrap_or_default()).into();
             self.open(ROOT, 0, path, self.tree, root.flags, (set, clear), &format_args!("root: the host's {}, {}", quoted(directory), Shown(set)));
         }
         let mut sources: Vec<Cell> = Vec::new();

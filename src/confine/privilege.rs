@@ -92,7 +92,7 @@ pub fn drop(cmd: &Cmd, plan: &mut Builder) -> Result<()> {
     }
     if has_no_new_privs(cmd) {
         let args = [libc::PR_SET_NO_NEW_PRIVS as u64, 1, 0, 0, 0].map(Arg::Value);
-        plan.call(STAGE, 1, libc::SYS_prctl, &args, "no new privileges");
+        plan.call(STAGE, 1, libc::SYS_prctl, &args, "no new privileges (no_new_privs)");
     }
     Ok(())
 }

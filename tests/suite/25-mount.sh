@@ -1,6 +1,6 @@
 # The child's file system: the C programs as root and as an ordinary user, and once more without a shared library.
 set -u
-theme=mount programs="mount mount-attacks tree thousand"
+theme=mount programs="mount mount-attacks tree thousand details"
 . "$ROOT/tests/as-users.sh"
 
 # run TITLE NAME PROGRAM [part of a test's name]..., through the command in `through`.

@@ -1,0 +1,67 @@
+/* Small things that the header says, and a reader may hold it to: which argument is wrong, whatever else is. */
+#include "mount.h"
+
+TEST(root_file, "a root that is no directory is refused as that, by its name") {
+    BOTH_WAYS({
+        char path[PATH_MAX + 8];
+        snprintf(path, sizeof path, "%s/file", fresh_dir());
+        copy_file("/proc/self/comm", path, 0644);
+        sandbox_cmd *cmd = confined(victim("act", "exit", "0", NULL));
+        CHECK_EQ(sandbox_cmd_root(cmd, path, 0), 0);
+        run(cmd, &result);
+        CHECK_ERROR(result.result, result.error, ENOTDIR, SANDBOX_STAGE_ROOT, 0, "/file");
+
+        strcat(path, "-less");
+        cmd = confined(victim("act", "exit", "0", NULL));
+        CHECK_EQ(sandbox_cmd_root(cmd, path, 0), 0);
+        run(cmd, &result);
+        CHECK_ERROR(result.result, result.error, ENOENT, SANDBOX_STAGE_ROOT, 0, "/file-less");
+        CHECK(!strstr(result.error.message, "OPTIONAL")); /* which sandbox_cmd_root does not take */
+    });
+}
+
+TEST(wait_size, "a size that no caller can mean is refused before the wait, not after it") {
+    sandbox_cmd *cmd = victim("act", "sleep", "60000", NULL);
+    sandbox_child *child = spawned(cmd);
+    sandbox_status status;
+    CHECK_EQ(sandbox_child_wait(child, 0, &status, 4097), -EINVAL);
+    CHECK_EQ(sandbox_child_wait(child, -1, &status, (size_t)-1), -EINVAL);
+    CHECK_EQ(sandbox_child_wait(child, -1, NULL, sizeof status), -EFAULT);
+    CHECK_EQ(sandbox_child_wait(child, 0, &status, sizeof status), -ETIMEDOUT);
+    sandbox_child_free(child);
+    sandbox_cmd_free(cmd);
+    sandbox_features features;
+    CHECK_EQ(sandbox_probe(&features, 4097), -EINVAL);
+}
+
+TEST(kernels_term, "explain calls no_new_privs by its name") {
+    char text[20000];
+    sandbox_cmd *cmd = sandbox_cmd_new("/bin/true");
+    CHECK(sandbox_cmd_explain(cmd, text, sizeof text, NULL) > 0);
+    CHECK_HAS(text, "no_new_privs");
+    CHECK_EQ(sandbox_cmd_set(cmd, SANDBOX_OPT_NO_NEW_PRIVS, 0), 0);
+    CHECK_EQ(sandbox_cmd_caps(cmd, SANDBOX_CAPS_ALL, 0), 0);
+    CHECK(sandbox_cmd_explain(cmd, text, sizeof text, NULL) > 0);
+    CHECK(!strstr(text, "no_new_privs"));
+    sandbox_cmd_free(cmd);
+}
+
+TEST(owner, "what is made in the root belongs to the spawning user; where that has no id inside, to the program's") {
+    need_mounts();
+    for (int way = 0; way < (is_admin() ? 3 : 1); way++) {
+        static const char *const owners[] = {"4242:4243", "0:0", "5:6"};
+        without_user_namespace = way == 1;
+        sandbox_cmd *cmd = script("stat -c %u:%g /t /f /d");
+        CHECK_EQ(sandbox_cmd_user(cmd, way == 2 ? 5 : 4242, way == 2 ? 6 : 4243), 0);
+        if (way == 2) {
+            CHECK_EQ(sandbox_cmd_map_uid(cmd, 0, 100000, 1000), 0);
+            CHECK_EQ(sandbox_cmd_map_gid(cmd, 0, 100000, 1000), 0);
+        }
+        CHECK_EQ(sandbox_cmd_tmpfs(cmd, "/t", 0, 0755), 0);
+        CHECK_EQ(sandbox_cmd_file(cmd, "/f", "x", 1, 0644), 0);
+        CHECK_EQ(sandbox_cmd_dir(cmd, "/d", 0755), 0);
+        char wanted[64];
+        snprintf(wanted, sizeof wanted, "%s\n%s\n%s\n", owners[way], owners[way], owners[way]);
+        CHECK_STR(run_well(cmd, &result), wanted);
+    }
+}
