@@ -52,7 +52,8 @@ typedef enum sandbox_stage {
      */
     SANDBOX_STAGE_NONE = 0,
     /**
-     * Before there is a process: a bad argument, a conflict, fds or memory that could not be had.
+     * Before there is a process: a bad argument, a conflict, fds or memory that could not be had; of what belongs to
+     * another stage, that one.
      */
     SANDBOX_STAGE_SETUP = 1,
     /**
@@ -803,11 +804,11 @@ typedef enum sandbox_landlock_log {
  */
 typedef enum sandbox_preset {
     /**
-     * A computation: no network, no files but the system's programs and libraries, 256 processes, 64 MiB in /tmp.
+     * A computation: no network but a loopback of its own, no files but the system's programs and libraries, 256 processes, 64 MiB in /tmp.
      */
     SANDBOX_PRESET_COMPUTE = 1,
     /**
-     * A build: the same with a loopback, names of users and groups, 4096 processes, 1 GiB in /tmp. Inputs are bound
+     * A build: the same with names of users and groups, 4096 processes, 1 GiB in /tmp. Inputs are bound
      * read-only, the directory for the results with SANDBOX_MOUNT_RW.
      */
     SANDBOX_PRESET_BUILD = 2,
@@ -1307,7 +1308,8 @@ extern "C" {
  * SANDBOX_NS_CGROUP the leaf is the root that the child sees.
  *
  * A leaf whose host died is removed by the next spawn below the same parent, of any process: what still runs in it is
- * killed first, unless SANDBOX_OPT_DEATH_SIGNAL is 0 or the child was detached.
+ * killed first, unless SANDBOX_OPT_DEATH_SIGNAL is 0 or the child was detached. (Where there is much to look at not each
+ * spawn does so, but within ten seconds one does.)
  *
  * @param parent  A directory of a cgroup2 file system, the caller's to write in. Copied; opened at the first spawn.
  *                NULL: SANDBOX_CGROUP in the environment; else this process's own cgroup, or the nearest above it, that
@@ -2139,6 +2141,8 @@ int sandbox_cmd_join(struct sandbox_cmd *cmd,
  * alone, as it is at that point: a symlink leads wherever it says inside of it, never out. Missing directories on
  * the way are made (mode 0755) in memory and in what is bound with SANDBOX_MOUNT_RW; elsewhere that fails (EROFS).
  * No target holds "..". At "/" a bind, a tmpfs or an overlay becomes the root of what follows; nothing else goes there.
+ * What is made belongs to the user who spawns, as that is seen inside (with sandbox_cmd_user and no map given: that
+ * user); where the user namespace has no id for it, to the program's user.
  *
  * @param directory  NULL: a new tmpfs. Else a directory of the host's with all that is mounted below it; "/": the
  *                   host's own tree. Copied; a relative one counts from the host's working directory at the spawn.
