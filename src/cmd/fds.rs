@@ -33,6 +33,10 @@ pub enum Stdio {
     Pty,
 }
 
+fn asked_twice(index: usize, target: RawFd) -> Error {
+    Error::new(Stage::SANDBOX_STAGE_FD, index, libc::EINVAL, format_args!("fd {target} is asked for twice"))
+}
+
 impl Cmd {
     pub fn stdio(&mut self, target: c_int, mode: u32, fd: RawFd) -> Result<()> {
         let stage = Stage::SANDBOX_STAGE_STDIO;
@@ -40,7 +44,9 @@ impl Cmd {
         if index > 2 {
             return Err(Error::setup(libc::EINVAL, format_args!("stdio target {target}: not 0, 1 or 2")));
         }
-        self.is_free(target)?;
+        if let Some(index) = self.passed_as(target) {
+            return Err(asked_twice(index, target));
+        }
         let stream = match mode {
             0 => Stdio::Inherit,
             1 => Stdio::Null,
@@ -63,7 +69,9 @@ impl Cmd {
         if target < 0 {
             return Err(Error::new(stage, index, libc::EINVAL, format_args!("pass fd {fd} as {target}")));
         }
-        self.is_free(target)?;
+        if self.passed_as(target).is_some() {
+            return Err(asked_twice(index, target));
+        }
         if usize::try_from(target).ok().and_then(|target| self.stdio.get(target)).is_some_and(|stream| !matches!(stream, Stdio::Inherit)) {
             return Err(Error::new(stage, index, libc::EINVAL, format_args!("fd {target} is asked for by stdio already")));
         }
@@ -73,11 +81,8 @@ impl Cmd {
         Ok(())
     }
 
-    fn is_free(&self, target: RawFd) -> Result<()> {
-        match self.passed.iter().position(|(_, taken)| *taken == target) {
-            Some(index) => Err(Error::new(Stage::SANDBOX_STAGE_FD, index, libc::EINVAL, format_args!("fd {target} is asked for twice"))),
-            None => Ok(()),
-        }
+    fn passed_as(&self, target: RawFd) -> Option<usize> {
+        self.passed.iter().position(|(_, taken)| *taken == target)
     }
 
     pub fn init_fd(&mut self, fd: RawFd) -> Result<()> {

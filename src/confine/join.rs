@@ -47,7 +47,7 @@ impl Joined {
 }
 
 fn refused(index: usize, what: impl std::fmt::Display) -> Error {
-    Error::new(STAGE, index + 2, libc::EINVAL, what)
+    Error::new(STAGE, index, libc::EINVAL, what)
 }
 
 impl Cmd {
@@ -57,7 +57,7 @@ impl Cmd {
         // SAFETY: a request without an argument.
         let kind = unsafe { libc::ioctl(fd, NS_GET_NSTYPE as _) };
         if kind < 0 && Errno::last() == Errno::EBADF {
-            return Err(Error::new(STAGE, index + 2, libc::EBADF, format_args!("fd {fd} to join")));
+            return Err(Error::new(STAGE, index, libc::EBADF, format_args!("fd {fd} to join")));
         }
         let Some(kind) = u64::try_from(kind).ok().filter(|kind| IN_TURN.iter().any(|known| *known as u64 == *kind)) else {
             return Err(refused(index, format_args!("fd {fd} to join is not a namespace")));
@@ -65,7 +65,7 @@ impl Cmd {
         if self.joined.0.iter().any(|(other, _)| *other == kind) {
             return Err(refused(index, format_args!("a second {} namespace to join", namespace::names(kind))));
         }
-        let fd = crate::fd::duplicate(fd, 3).map_err(|errno| Error::new(STAGE, index + 2, errno as i32, format_args!("fd {fd} to join")))?;
+        let fd = crate::fd::duplicate(fd, 3).map_err(|errno| Error::new(STAGE, index, errno as i32, format_args!("fd {fd} to join")))?;
         self.joined.0.push((kind, Arc::new(fd)));
         Ok(())
     }
@@ -106,7 +106,7 @@ pub fn enter(cmd: &Cmd, plan: &mut Builder) -> Result<()> {
         return Ok(());
     }
     let args = [libc::PR_SET_DUMPABLE as u64, 0].map(Arg::Value);
-    plan.call(STAGE, 2, libc::SYS_prctl, &args, "closed to tracers until exec");
+    plan.call(STAGE, 0, libc::SYS_prctl, &args, "closed to tracers until exec");
     for kind in IN_TURN {
         if !is_last(cmd, kind as u64) {
             one(cmd, plan, kind as u64)?;
@@ -114,8 +114,8 @@ pub fn enter(cmd: &Cmd, plan: &mut Builder) -> Result<()> {
     }
     if cmd.joined.has(Ns::SANDBOX_NS_PID) {
         plan.slot(Source::Host)?;
-        plan.op(STAGE, 2, Code::Init, [1, 0, 0], "the program gets a process in the joined pid namespace");
-        plan.op(STAGE, 2, Code::Gate, [gate::JOINED.into(), 0, 0], "held at the gate while the host takes it for its child");
+        plan.op(STAGE, 0, Code::Init, [1, 0, 0], "the program gets a process in the joined pid namespace");
+        plan.op(STAGE, 0, Code::Gate, [gate::JOINED.into(), 0, 0], "held at the gate while the host takes it for its child");
     }
     Ok(())
 }
@@ -128,7 +128,7 @@ pub fn enter_last(cmd: &Cmd, plan: &mut Builder) -> Result<()> {
 fn one(cmd: &Cmd, plan: &mut Builder, kind: u64) -> Result<()> {
     if let Some((index, (_, fd))) = cmd.joined.0.iter().enumerate().find(|(_, (joined, _))| *joined == kind) {
         let slot = plan.slot(Source::Command(fd.as_raw_fd()))?;
-        plan.call(STAGE, index + 2, libc::SYS_setns, &[Arg::Slot(slot), Arg::Value(kind)], format_args!("join the {} namespace", namespace::names(kind)));
+        plan.call(STAGE, index, libc::SYS_setns, &[Arg::Slot(slot), Arg::Value(kind)], format_args!("join the {} namespace", namespace::names(kind)));
     }
     Ok(())
 }

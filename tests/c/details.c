@@ -20,6 +20,38 @@ TEST(root_file, "a root that is no directory is refused as that, by its name") {
     });
 }
 
+static sandbox_error latched(sandbox_cmd *cmd) {
+    sandbox_error error;
+    sandbox_cmd_error(cmd, &error);
+    sandbox_cmd_free(cmd);
+    return error;
+}
+
+TEST(own_index, "the call that fails is the one whose index is told, not the one that it collides with") {
+    int uts = open("/proc/self/ns/uts", O_RDONLY | O_CLOEXEC), ipc = open("/proc/self/ns/ipc", O_RDONLY | O_CLOEXEC);
+    sandbox_cmd *cmd = victim("act", "exit", "0", NULL);
+    sandbox_error error;
+    for (int i = 5; i < 8; i++) CHECK_EQ(sandbox_cmd_pass_fd(cmd, uts, i), 0);
+    int failed = sandbox_cmd_pass_fd(cmd, uts, 6);
+    error = latched(cmd);
+    CHECK_ERROR(failed, error, EINVAL, SANDBOX_STAGE_FD, 3, "fd 6");
+    cmd = victim("act", "exit", "0", NULL);
+    CHECK_EQ(sandbox_cmd_join(cmd, uts), 0);
+    CHECK_EQ(sandbox_cmd_join(cmd, ipc), 0);
+    failed = sandbox_cmd_join(cmd, uts);
+    error = latched(cmd);
+    CHECK_ERROR(failed, error, EINVAL, SANDBOX_STAGE_CLONE, 2, "uts");
+    if (!is_admin()) { /* the kernel's order is another than the caller's, who counts */
+        cmd = victim("act", "exit", "0", NULL);
+        CHECK_EQ(sandbox_cmd_join(cmd, ipc), 0);
+        CHECK_EQ(sandbox_cmd_join(cmd, uts), 0);
+        run(cmd, &result);
+        CHECK(result.result == -EPERM && result.error.stage == SANDBOX_STAGE_CLONE);
+        CHECK_EQ(result.error.index, strstr(result.error.message, "uts") ? 1 : 0);
+    }
+    close(uts), close(ipc);
+}
+
 TEST(wait_size, "a size that no caller can mean is refused before the wait, not after it") {
     sandbox_cmd *cmd = victim("act", "sleep", "60000", NULL);
     sandbox_child *child = spawned(cmd);

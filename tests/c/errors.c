@@ -116,7 +116,7 @@ static const struct bad setters[] = {
     {"a closed fd as stream", stdio_fd, EBADF, SANDBOX_STAGE_STDIO, 2, "9999"},
     {"a closed fd passed", pass_closed, EBADF, SANDBOX_STAGE_FD, 0, "9999"},
     {"target -1", pass_minus, EINVAL, SANDBOX_STAGE_FD, 0, "-1"},
-    {"a target twice", pass_twice, EINVAL, SANDBOX_STAGE_FD, 1, "8"},
+    {"a target twice", pass_twice, EINVAL, SANDBOX_STAGE_FD, 2, "8"},
     {"a target that is a stream", pass_stdio, EINVAL, SANDBOX_STAGE_FD, 0, "1"},
     {"a stream that is a target", stdio_passed, EINVAL, SANDBOX_STAGE_FD, 0, "2"},
     {"resource 16", rlimit_16, EINVAL, SANDBOX_STAGE_RLIMIT, 0, "16"},
