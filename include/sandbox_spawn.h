@@ -2122,7 +2122,8 @@ int sandbox_cmd_time_offset(struct sandbox_cmd *cmd,
  * the child keeps the caller's ids, which it may not map: see sandbox_cmd_user. A joined pid namespace's child is
  * still the caller's own: handle, pid, pidfd and status are the program's.
  *
- * Without a user namespace among them this needs CAP_SYS_ADMIN. A failed entry is stage SANDBOX_STAGE_CLONE.
+ * Without a user namespace among them this needs CAP_SYS_ADMIN. A failed entry is stage SANDBOX_STAGE_CLONE, with
+ * this call's index.
  *
  * @param namespace_fd  As opened from /proc/PID/ns. Duplicated.
  * @return 0; -EINVAL: no namespace, or the second of its kind; -EBADF; -EFAULT: NULL. The spawn fails with -EINVAL
