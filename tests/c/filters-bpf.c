@@ -28,14 +28,14 @@ TEST(bpf, "instructions are taken as they are: to the kernel, to the export, to 
     CHECK_EQ(result_of(&result, 1), result.pid);
 }
 
-/* What the kernel itself says to a program, in a process that may be spoilt. */
+/* What the kernel itself says to a program, in a process that may be spoilt. By prctl: Valgrind knows no seccomp(2). */
 static int kernel_says(const struct sock_filter *program, size_t count) {
     struct sock_fprog prog = {(unsigned short)count, (struct sock_filter *)(uintptr_t)program};
     int status;
     pid_t pid = fork();
     if (pid == 0) {
         prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-        long loaded = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &prog);
+        int loaded = prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog);
         syscall(SYS_exit_group, loaded < 0 ? errno : 0);
     }
     CHECK(waitpid(pid, &status, 0) == pid);
@@ -65,8 +65,10 @@ TEST(bad_bpf, "instructions that the kernel would refuse are refused beforehand,
     };
     int taken = 0;
     for (size_t i = 0; i < sizeof programs / sizeof *programs; i++) {
+        /* Before there is a filter: what a fork holds counts as leaked when it ends. */
+        int theirs = kernel_says(programs[i].program, programs[i].count);
         sandbox_filter *filter = sandbox_filter_new(SANDBOX_ACT_ALLOW);
-        int ours = sandbox_filter_bpf(filter, programs[i].program, programs[i].count), theirs = kernel_says(programs[i].program, programs[i].count);
+        int ours = sandbox_filter_bpf(filter, programs[i].program, programs[i].count);
         if (theirs == 1) theirs = 0; /* loaded, and ended by it */
         if (ours != theirs) FAIL("%s: sandbox_filter_bpf gives %d, the kernel %d", programs[i].what, ours, theirs);
         taken += ours == 0;
