@@ -1,6 +1,6 @@
 # For suites that run C programs both as root and as an ordinary user; they source it after they have set `theme`, a name
 # for their directory, and `programs`. It gives: `work`, which the user can read, `out`, `who` this is, `become` (the words
-# that make a command an ordinary user's), `build` and `lines`.
+# that make a command an ordinary user's), `build`, `run`, `each`, `as_users`, `sanitized` and `lines`.
 out=$ROOT/build/test/c
 # The checkout may be unreadable for an ordinary user: what runs lies here.
 work=$(mktemp -d "/var/tmp/sandbox-spawn-$theme.XXXXXX") || exit 1
@@ -33,6 +33,44 @@ build() {
     fi
     cp -r "$out/$name" "$work/$name"
     chmod -R go=rX "$work/$name"
+}
+
+# run TITLE NAME PROGRAM [ARGUMENT]...: a program of that build, by the command in `through`; its lines under that title.
+# The command stands right before the program: Valgrind looks at nothing that it does not start itself.
+through=()
+run() {
+    local title=$1 name=$2 program=$3
+    shift 3
+    ( cd "$work/tmp" && exec timeout --kill-after=5 400 env TMPDIR="$work/tmp" HOME="$work/tmp" LD_LIBRARY_PATH="$work/lib" \
+        "${through[@]}" "$work/$name/$program" "$@" ) </dev/null >"$work/log" 2>&1
+    lines "$title, $program" $?
+}
+
+# each TITLE NAME: every one of the programs.
+each() {
+    local program
+    for program in $programs; do run "$1" "$2" "$program"; done
+}
+
+# as_users NAME: every one as an ordinary user, and as root.
+as_users() {
+    through=("${become[@]}")
+    each user "$1"
+    through=()
+    if [ $who = root ]; then each root "$1"; else echo "skip - as root: this is an ordinary user"; fi
+}
+
+# sanitized NAME: every one with the archive, under AddressSanitizer. It sees what the library allocates, because the
+# archive's malloc is the sanitizer's; nothing is instrumented in the child.
+sanitized() {
+    echo 'int main(void) { return 0; }' >"$work/probe.c"
+    if ! cc -fsanitize=address -o "$work/probe" "$work/probe.c" 2>/dev/null || ! "$work/probe"; then
+        echo "skip - AddressSanitizer: the compiler has none here"
+    elif build "$1" LINK=archive CFLAGS="-O1 -g -fsanitize=address -fno-omit-frame-pointer"; then
+        through=(env ASAN_OPTIONS=detect_leaks=1:detect_stack_use_after_return=0)
+        each AddressSanitizer "$1"
+        through=()
+    fi
 }
 
 # lines TITLE CODE: what a program left in $work/log, under that title.

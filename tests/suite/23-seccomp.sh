@@ -4,22 +4,8 @@ set -u
 theme=seccomp programs="filters filters-bpf filters-cmd denials handoff handoff-holes listener handoff-exec ptrace namespaces"
 . "$ROOT/tests/as-users.sh"
 
-# run TITLE NAME PROGRAM [part of a test's name]..., through the command in `through`.
-through=()
-run() {
-    local title=$1 name=$2 program=$3
-    shift 3
-    ( cd "$work/tmp" && exec timeout --kill-after=5 300 "${through[@]}" env TMPDIR="$work/tmp" HOME="$work/tmp" LD_LIBRARY_PATH="$work/lib" "$work/$name/$program" "$@" ) </dev/null >"$work/log" 2>&1
-    lines "$title, $program" $?
-}
-
 if build seccomp-dynamic; then
-    for program in $programs; do
-        through=("${become[@]}")
-        run user seccomp-dynamic $program
-        through=()
-        if [ $who = root ]; then run root seccomp-dynamic $program; fi
-    done
+    as_users seccomp-dynamic
 
     # What is not traced itself must not mind a tracer: strace follows into the set-up, where no step may depend on
     # being alone. Half of the ways to start, to be done in time.
@@ -75,24 +61,19 @@ C
     fi
 fi
 
-if build seccomp-static CC=clang LINK=static; then
-    for program in $programs; do run "static, $who" seccomp-static $program; done
-fi
-
-# The library's allocations on the host's side, by the sanitizer's malloc; nothing is instrumented in the child.
-echo 'int main(void) { return 0; }' >"$work/probe.c"
-if ! cc -fsanitize=address -o "$work/probe" "$work/probe.c" 2>/dev/null || ! "$work/probe"; then
-    echo "skip - AddressSanitizer: the compiler has none here"
-elif build seccomp-asan LINK=archive CFLAGS="-O1 -g -fsanitize=address -fno-omit-frame-pointer"; then
-    export ASAN_OPTIONS=detect_leaks=1:detect_stack_use_after_return=0
-    for program in $programs; do run AddressSanitizer seccomp-asan $program; done
-    unset ASAN_OPTIONS
-fi
+if build seccomp-static CC=clang LINK=static; then each "static, $who" seccomp-static; fi
+sanitized seccomp-asan
 
 # Valgrind ends where it meets the library's clone: it is given what fails, or is done, before one.
 if ! command -v valgrind >/dev/null; then echo "skip - Valgrind: there is none"
 elif [ -d "$work/seccomp-dynamic" ]; then
     through=(valgrind -q --leak-check=full --show-leak-kinds=definite,indirect,possible --errors-for-leak-kinds=definite,indirect,possible --error-exitcode=9)
+    # It must see a leak, or its silence says nothing.
+    printf '%s\n' '#include <sandbox_spawn.h>' 'int main(void) { return sandbox_filter_new(SANDBOX_ACT_ALLOW) == 0; }' >"$work/leak.c"
+    # shellcheck disable=SC2046
+    cc -o "$work/seccomp-dynamic/leak" "$work/leak.c" $(pkg-config --cflags --libs sandbox_spawn)
+    if run Valgrind seccomp-dynamic leak | grep -q sandbox_filter_new; then echo "ok - Valgrind: a leaked filter is seen"
+    else echo "not ok - Valgrind: a leaked filter is seen: $(tail -n 1 "$work/log")"; fi
     run Valgrind seccomp-dynamic filters-cmd -1 "the first bad setter" "a second filter that notifies"
     run Valgrind seccomp-dynamic filters-bpf -1 "the kernel would refuse"
     through=()
