@@ -230,7 +230,7 @@ impl Plan {
         let copies_memory = cmd.pre_exec.is_some();
         // The ids for which it was compiled: whoever else spawns it compiles it anew.
         let is_whole = role == Role::Whole;
-        let host_ids = (is_whole && (cmd.identity.ids.is_some() || mount_plan::is_late(cmd))).then(identity::of_host);
+        let host_ids = (is_whole && (identity::depends_on_host(cmd) || mount_plan::is_late(cmd))).then(identity::of_host);
         let enters_namespace = !cmd.joined.is_empty() || cmd.has(namespace::Ns::SANDBOX_NS_TIME);
         let needs_memory = || oom::is_asked(cmd) || memory::is_asked(cmd) || identity::changes(cmd) || enters_namespace || cgroup::is_lethal(cmd) || namespace::nests(cmd);
         let enters = has_init || !is_whole || (!copies_memory && (needs_memory() || mount_plan::is_late(cmd)));

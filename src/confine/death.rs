@@ -1,7 +1,7 @@
 //! The death signal: the child ends with its host.
 
 use crate::cmd::Cmd;
-use crate::confine::init;
+use crate::confine::{identity, init};
 use crate::error::{Result, Stage};
 use crate::options::Opt;
 use crate::plan::Builder;
@@ -33,7 +33,7 @@ pub fn rearm(cmd: &Cmd, plan: &mut Builder) -> Result<()> {
     if !plan.is_due(is_ahead) {
         return Ok(());
     }
-    if init::is_asked(cmd) && cmd.identity.ids.is_some() {
+    if init::is_asked(cmd) && identity::ids(cmd).is_some() {
         let args = [libc::SIGKILL as u64, 0, 0];
         plan.op(Stage::SANDBOX_STAGE_SIGNAL, 3, Code::DeathSignal, args, "SIGKILL when the init dies (once more: a change of identity clears it)");
     }

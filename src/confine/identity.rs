@@ -49,9 +49,31 @@ pub fn of_host() -> [u32; 6] {
     ids
 }
 
+/// The user and group that the program is to be. A user namespace whose maps are given without the caller's own ids has no
+/// place for it: the program is the first that they name then, and not outside what it was never mapped to.
+pub fn ids(cmd: &Cmd) -> Option<[u32; 2]> {
+    if cmd.identity.ids.is_some() || !cmd.has(Ns::SANDBOX_NS_USER) || cmd.on_maps.is_some() || namespace::nests(cmd) {
+        return cmd.identity.ids;
+    }
+    let [_, uid, _, _, gid, _] = of_host();
+    let (uids, gids) = (namespace::uids(cmd), namespace::gids(cmd));
+    let own = [namespace::inside(&uids, uid), namespace::inside(&gids, gid)];
+    if own.iter().all(Option::is_some) {
+        return None;
+    }
+    let first = |maps: &[namespace::Map]| maps.first().map_or(0, |map| map.inside);
+    let [uid, gid] = own;
+    Some([uid.unwrap_or_else(|| first(&uids)), gid.unwrap_or_else(|| first(&gids))])
+}
+
+/// Whether who the host is decides what the child does.
+pub fn depends_on_host(cmd: &Cmd) -> bool {
+    cmd.identity.ids.is_some() || cmd.has(Ns::SANDBOX_NS_USER) && !(cmd.uid_maps.is_empty() && cmd.gid_maps.is_empty())
+}
+
 /// Whether the kernel's ids must change. Decided for the host's ids as they are now: a host of others compiles anew.
 pub fn changes(cmd: &Cmd) -> bool {
-    let Some([uid, gid]) = cmd.identity.ids else { return false };
+    let Some([uid, gid]) = ids(cmd) else { return false };
     let [ruid, euid, suid, rgid, egid, sgid] = of_host();
     let (outside_uid, outside_gid) = match cmd.has(Ns::SANDBOX_NS_USER) {
         true => (namespace::outside(&namespace::uids(cmd), uid), namespace::outside(&namespace::gids(cmd), gid)),
@@ -62,7 +84,7 @@ pub fn changes(cmd: &Cmd) -> bool {
 }
 
 pub fn change(cmd: &Cmd, plan: &mut Builder) -> Result<()> {
-    let Identity { ids, groups } = &cmd.identity;
+    let (ids, groups) = (ids(cmd), &cmd.identity.groups);
     if ids.is_none() && groups.is_none() {
         return Ok(());
     }

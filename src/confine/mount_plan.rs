@@ -30,7 +30,7 @@ pub type Cell = u64;
 /// files takes other ids first, which only memory of the child's own may.
 pub fn is_late(cmd: &Cmd) -> bool {
     let [_, uid, _, _, gid, _] = identity::of_host();
-    let is_in = |maps: &[Map], id: u32| maps.iter().any(|map| id.checked_sub(map.outside).is_some_and(|rest| rest < map.count));
+    let is_in = |maps: &[Map], id: u32| namespace::inside(maps, id).is_some();
     cmd.mounts.is_asked() && cmd.has(Ns::SANDBOX_NS_USER) && !(is_in(&namespace::uids(cmd), uid) && is_in(&namespace::gids(cmd), gid))
 }
 
@@ -150,7 +150,7 @@ impl Assembly<'_> {
         let mut sources = sources.as_slice();
         if is_late(cmd) {
             let first = |maps: Vec<Map>| maps.first().map_or(0, |map| map.inside);
-            let [uid, gid] = cmd.identity.ids.unwrap_or_else(|| [first(namespace::uids(cmd)), first(namespace::gids(cmd))]);
+            let [uid, gid] = identity::ids(cmd).unwrap_or_else(|| [first(namespace::uids(cmd)), first(namespace::gids(cmd))]);
             self.plan.call(ROOT, 0, libc::SYS_setfsgid, &[Arg::Value(gid.into())], format_args!("files are made as group {gid}"));
             self.plan.call(ROOT, 0, libc::SYS_setfsuid, &[Arg::Value(uid.into())], format_args!("files are made as user {uid}"));
         }

@@ -185,11 +185,8 @@ pub fn nests(cmd: &Cmd) -> bool {
 pub fn nest(cmd: &Cmd, plan: &mut Builder) -> Result<()> {
     let Some(proc) = plan.proc.take() else { return Ok(()) };
     let [_, uid, _, _, gid, _] = crate::confine::identity::of_host();
-    let inside = |maps: Vec<Map>, id: u32| {
-        let found = maps.iter().find_map(|map| id.checked_sub(map.outside).filter(|rest| *rest < map.count).map(|rest| map.inside + rest));
-        found.ok_or_else(|| Error::new(STAGE, 2, libc::EINVAL, "DISABLE_USERNS 2 without the caller's own ids"))
-    };
-    let (uid, gid) = (inside(uids(cmd), uid)?, inside(gids(cmd), gid)?);
+    let own = |maps: Vec<Map>, id| inside(&maps, id).ok_or_else(|| Error::new(STAGE, 2, libc::EINVAL, "DISABLE_USERNS 2 without the caller's own ids"));
+    let (uid, gid) = (own(uids(cmd), uid)?, own(gids(cmd), gid)?);
     plan.call(STAGE, 2, libc::SYS_unshare, &[Arg::Value(Ns::SANDBOX_NS_USER as u64)], "a user namespace below it");
     for (file, text) in [(c"self/uid_map", format!("{uid} {uid} 1\n")), (c"self/setgroups", "deny\n".to_owned()), (c"self/gid_map", format!("{gid} {gid} 1\n"))] {
         write_at(plan, STAGE, 2, (Arg::Slot(proc), file), &text)?;
@@ -230,6 +227,11 @@ pub fn uids(cmd: &Cmd) -> Vec<Map> {
 pub fn gids(cmd: &Cmd) -> Vec<Map> {
     // SAFETY: no pointers.
     maps(&cmd.gid_maps, unsafe { libc::getegid() }, cmd.identity.ids.map(|[_, gid]| gid))
+}
+
+/// The id that `outside` is inside.
+pub fn inside(maps: &[Map], outside: u32) -> Option<u32> {
+    maps.iter().find_map(|map| outside.checked_sub(map.outside).filter(|rest| *rest < map.count).map(|rest| map.inside + rest))
 }
 
 /// The id that `inside` is outside.

@@ -3,7 +3,7 @@
 use crate::block::Image;
 use crate::cmd::Cmd;
 use crate::error::{Error, Result, Stage};
-use crate::confine::{death, rlimit};
+use crate::confine::{death, identity, rlimit};
 use crate::options::Opt;
 use crate::plan::{Ahead, Builder, Source};
 use crate::seccomp::range::Kind;
@@ -35,7 +35,7 @@ pub fn check(cmd: &Cmd) -> Result<()> {
 /// What of the command can be done before a child is held. Not where the host looks at the child at its run, which it
 /// is to find as any other; nor where a limit counts those who wait, or needs a privilege when the run is there.
 pub fn ahead(cmd: &Cmd) -> Ahead {
-    let counts_the_held = cmd.identity.ids.is_some() && cmd.rlimits.iter().any(|limit| limit.resource == libc::RLIMIT_NPROC as u32);
+    let counts_the_held = identity::ids(cmd).is_some() && cmd.rlimits.iter().any(|limit| limit.resource == libc::RLIMIT_NPROC as u32);
     let is_most = cmd.on_ready.is_none() && cmd.ptrace.is_none() && !counts_the_held && !rlimit::late_ones_need_privilege(cmd);
     let notifies = cmd.filters.iter().any(|filter| filter.program.notifies);
     let own = || OWN_STEPS.iter().filter(|(when, _)| when(cmd, notifies)).map(|(_, kind)| kind);

@@ -2,6 +2,7 @@
 //! that was not asked for.
 
 use crate::cmd::Cmd;
+use crate::confine::identity;
 use crate::error::{Error, Result, Stage, list};
 use crate::options::Opt;
 use crate::plan::{Arg, Builder};
@@ -65,7 +66,7 @@ pub fn bound(cmd: &Cmd, plan: &mut Builder) -> Result<()> {
         plan.op(STAGE, 0, Code::Bound, [keep, has_no_new_privs(cmd).into(), 0], format_args!("capability bounding set: {}", shown(keep)));
     }
     let keeps = keep != 0 || cmd.options.get(Opt::SANDBOX_OPT_SECUREBITS).is_some();
-    if keeps && cmd.identity.ids.is_some() {
+    if keeps && identity::ids(cmd).is_some() {
         let args = [Arg::from(PR_SET_KEEPCAPS), Arg::Value(1)];
         plan.call(STAGE, 0, libc::SYS_prctl, &args, "the change of user leaves capabilities (PR_SET_KEEPCAPS)");
     }

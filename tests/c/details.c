@@ -97,3 +97,44 @@ TEST(owner, "what is made in the root belongs to the spawning user; where that h
         CHECK_STR(run_well(cmd, &result), wanted);
     }
 }
+
+TEST(unmapped, "where no map holds the caller's own id, the program is the first id that they name, inside and outside") {
+    need_mounts();
+    if (!is_admin()) SKIP("only root maps other ids without newuidmap");
+    without_user_namespace = false;
+    for (int way = 0; way < 6; way++) {
+        /* Plain, with a root, with an init, from a pool; then one kind of id alone. */
+        sandbox_cmd *cmd = way == 1 ? script("id -u; id -g; id -G; touch /t/x && stat -c %u:%g /t/x") : sandbox_cmd_new("/bin/sh");
+        if (way != 1) sandbox_cmd_args(cmd, (const char *const[]){"-c", "id -u; id -g; id -G; echo 7:8", NULL});
+        if (way == 1) CHECK_EQ(sandbox_cmd_tmpfs(cmd, "/t", 0, 0755), 0);
+        CHECK_EQ(sandbox_cmd_unshare(cmd, SANDBOX_NS_USER | SANDBOX_NS_PID), 0);
+        if (way == 2) CHECK_EQ(sandbox_cmd_set(cmd, SANDBOX_OPT_INIT, 1), 0);
+        if (way != 5) CHECK_EQ(sandbox_cmd_map_uid(cmd, 7, 100000, 100), 0);
+        if (way != 4) CHECK_EQ(sandbox_cmd_map_gid(cmd, 8, 100000, 100), 0);
+        if (way == 3) {
+            sandbox_cmd_stdio(cmd, 1, SANDBOX_STDIO_PIPE, -1);
+            sandbox_pool *pool = sandbox_pool_new(cmd, 1);
+            sandbox_child *child;
+            CHECK_EQ(sandbox_pool_spawn(pool, NULL, &child, &result.error), 0);
+            drain(fds_of(child).stdout_fd, result.out, sizeof result.out);
+            sandbox_child_free(child);
+            sandbox_pool_free(pool);
+            sandbox_cmd_free(cmd);
+        } else run_well(cmd, &result);
+        CHECK_STR(result.out, way == 4 ? "7\n0\n0\n7:8\n" : way == 5 ? "0\n8\n8\n7:8\n" : "7\n8\n8\n7:8\n");
+    }
+    CHECK_EQ(prctl(PR_GET_DUMPABLE), 1); /* the change of ids was not made in this memory */
+    /* Outside too it is no longer the caller: what is the caller's alone is closed to it. */
+    char path[PATH_MAX + 8];
+    snprintf(path, sizeof path, "%s/secret", fresh_dir());
+    copy_file("/proc/self/comm", path, 0600);
+    sandbox_cmd *cmd = sandbox_cmd_new("/bin/cat");
+    sandbox_cmd_arg(cmd, path);
+    sandbox_cmd_stdio(cmd, 2, SANDBOX_STDIO_NULL, -1);
+    CHECK_EQ(sandbox_cmd_unshare(cmd, SANDBOX_NS_USER), 0);
+    CHECK_EQ(sandbox_cmd_map_uid(cmd, 0, 100000, 100), 0);
+    CHECK_EQ(sandbox_cmd_map_gid(cmd, 0, 100000, 100), 0);
+    run(cmd, &result);
+    CHECK(result.result == 0 && result.status.code == 1);
+    CHECK_STR(result.out, "");
+}
