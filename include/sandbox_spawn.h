@@ -1593,6 +1593,9 @@ int sandbox_cmd_unshare(struct sandbox_cmd *cmd,
  * Maps `count` user ids of the child's user namespace, from `inside`, to those of the host from `outside`. An ordinary
  * user may map its own id alone, and what /etc/subuid grants it: for that newuidmap is run, where it is installed.
  *
+ * Where sandbox_cmd_user is not called, the program is what the caller's own id is mapped to; where that is not mapped,
+ * the first `inside` given, and no longer the caller outside either.
+ *
  * @return 0; -EINVAL: no id, or a range that runs over; -EFAULT: NULL.
  */
 int sandbox_cmd_map_uid(struct sandbox_cmd *cmd,
