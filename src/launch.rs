@@ -9,7 +9,6 @@ mod meeting;
 use crate::block::{Image, Place};
 use crate::cgroup::{Home, Leaf};
 use crate::cmd::{Cmd, Hook, ReadyFn};
-use crate::confine::namespace::Ns;
 use crate::confine::{cgroup, filter, identity, landlock, mount, privilege, trace};
 use crate::diagnose::{Refused, diagnose};
 use crate::error::{Error, Result, Stage};
@@ -50,7 +49,7 @@ pub fn spawn(cmd: &Cmd, plan: Arc<Plan>) -> Result<Child> {
 pub fn at_gate(cmd: &Cmd, gate: u32, pid: libc::pid_t, pidfd: RawFd) -> Result<()> {
     match (gate, cmd.on_ready, cmd.ptrace) {
         (gate::READY, Some(hook), _) => ask(hook, pid, pidfd, "the caller's on_ready refused"),
-        (gate::MAPS, ..) => cmd.on_maps.map_or_else(|| idmap::write(cmd, pid), |hook| ask(hook, pid, pidfd, "the caller's on_maps refused")),
+        (gate::MAPS | gate::LATE_MAPS, ..) => cmd.on_maps.map_or_else(|| idmap::write(cmd, pid), |hook| ask(hook, pid, pidfd, "the caller's on_maps refused")),
         (gate::TRACE, _, Some(options)) => seize(pid, options),
         _ => Ok(()),
     }
@@ -137,15 +136,11 @@ unsafe impl Send for Launch {}
 // SAFETY: as above.
 unsafe impl Sync for Launch {}
 
-fn has_pid_namespace(plan: &Plan) -> bool {
-    plan.namespaces & Ns::SANDBOX_NS_PID as u64 != 0
-}
-
 fn flags(plan: &Plan, streams: &Streams, sends_listener: bool) -> u32 {
     let has = |is_on, flag| if is_on { flag } else { 0 };
     has(plan.copies_memory, flag::OWN_MEMORY)
         | has(streams.has_terminal, flag::TERMINAL)
-        | has(plan.has_init && !plan.lingers && !has_pid_namespace(plan), flag::SUBREAPER)
+        | has(plan.has_init && !plan.lingers && !plan.has_pid_namespace(), flag::SUBREAPER)
         | has(plan.lingers, flag::LINGERS)
         | has(plan.outlives_host, flag::OUTLIVES_HOST)
         | has(sends_listener, flag::SEND_LISTENER)
@@ -195,7 +190,7 @@ impl Launch {
             streams.keep(memory);
         }
         // SAFETY: the place has room for the image and no child knows of it yet.
-        unsafe { image.place(&plan, place.address(), flags, if has_pid_namespace(&plan) || plan.joins_pid() { 0 } else { libc::getpid() })? };
+        unsafe { image.place(&plan, place.address(), flags, if plan.has_pid_namespace() || plan.is_replaced() { 0 } else { libc::getpid() })? };
         let mut launch = Launch {
             _stack: stack,
             stack_base,

@@ -30,7 +30,22 @@ pub enum Part {
     Ahead(fn(&Cmd, &mut Builder) -> Result<()>),
     /// Of which that is true of some ops: asked for both halves, it makes those that are due in each.
     Split(fn(&Cmd, &mut Builder) -> Result<()>),
+    /// `IN_NEW`, in namespaces that the clone made.
+    InCloned,
+    /// The same, in those that came after others were joined.
+    InLate,
 }
+
+/// What is set up in new namespaces.
+const IN_NEW: &[fn(&Cmd, &mut Builder) -> Result<()>] = &[
+    // Without a map a user namespace lets nothing be done.
+    namespace::map,
+    // With the capabilities of the new namespaces, before an exec takes them.
+    network::loopback,
+    namespace::time,
+    hostname::set,
+    namespace::close,
+];
 
 /// The order in which a child loses its privileges, with the reasons. All that needs a privilege comes before what
 /// takes it away; all that needs an fd before the fds close; what could stop the child's own steps comes last.
@@ -42,19 +57,14 @@ pub const ORDER: &[Part] = &[
     Part::Any(death::arm),
     // Its limits hold from the first step on.
     Part::Any(cgroup::enter),
-    // Without a map a user namespace lets nothing be done.
-    Part::Any(namespace::map),
-    // With the capabilities of the new namespaces, before an exec takes them.
-    Part::Any(network::loopback),
-    Part::Any(namespace::time),
-    Part::Any(hostname::set),
-    Part::Any(namespace::close),
+    Part::InCloned,
     // The host looks at a child that is confined by its namespaces and has run nothing.
     Part::Any(gate::ready),
     // The child's own file below /proc, while there is the host's /proc.
     Part::Any(oom::open),
     Part::Any(init::open_children),
     Part::Any(keyring::join),
+    Part::Any(namespace::open_late),
     // The new root, while the paths of the host's lead somewhere.
     Part::Any(mount_plan::assemble),
     // The caller's function needs the host's memory (a copy of it): with an init, before that is left.
@@ -67,8 +77,11 @@ pub const ORDER: &[Part] = &[
     Part::Any(oom::write),
     // A namespace that others live in: from memory that holds nothing of the host's (CVE-2016-9962).
     Part::Any(join::enter),
-    // Of a joined pid namespace the host looks at the process that is there.
-    Part::Any(gate::ready_in_joined),
+    Part::InLate,
+    Part::Any(namespace::enter_time),
+    // Entering a pid namespace makes another process: the host looks at that one.
+    Part::Any(join::replace),
+    Part::Any(gate::ready_late),
     Part::Any(hostname::set_in_joined),
     // The new root where the spawning user has no ids in it, or a joined pid namespace is to be seen in it.
     Part::Any(mount_plan::assemble_late),
@@ -187,6 +200,8 @@ pub struct Plan {
     pub namespaces: u64,
     /// CLONE_NEW* of those that it joins.
     pub joins: u64,
+    /// CLONE_NEW* of new ones that come after those.
+    pub late: u64,
     pub stack_size: usize,
     pub cgroup: Option<Home>,
     /// In the order of loading.
@@ -254,6 +269,7 @@ impl Plan {
             outlives_host: init::outlives_host(cmd),
             namespaces: namespace::clone_flags(cmd),
             joins: cmd.joined.kinds(),
+            late: namespace::late(cmd),
             stack_size: if copies_memory { 1 << 20 } else { USUAL_STACK },
             cgroup: None,
             filters: Vec::new(),
@@ -276,6 +292,9 @@ impl Plan {
                 Part::Any(compile) if is_whole || is_held == (role == Role::Run) => compile(cmd, &mut builder)?,
                 Part::Ahead(compile) if builder.is_due(ahead.is_most) => compile(cmd, &mut builder)?,
                 Part::Split(compile) => compile(cmd, &mut builder)?,
+                Part::InCloned | Part::InLate if role != Role::Run && matches!(part, Part::InLate) == (namespace::late(cmd) != 0) => {
+                    IN_NEW.iter().try_for_each(|compile| compile(cmd, &mut builder))?;
+                }
                 _ => {}
             }
         }
@@ -297,8 +316,14 @@ impl Plan {
         self.ops.iter().any(|op| op.code == Code::Handoff)
     }
 
-    pub fn joins_pid(&self) -> bool {
-        self.joins & namespace::Ns::SANDBOX_NS_PID as u64 != 0
+    /// Its pid namespace is new.
+    pub fn has_pid_namespace(&self) -> bool {
+        (self.namespaces | self.late) & namespace::Ns::SANDBOX_NS_PID as u64 != 0
+    }
+
+    /// It goes on as another process than the one that was cloned.
+    pub fn is_replaced(&self) -> bool {
+        (self.joins | self.late) & namespace::Ns::SANDBOX_NS_PID as u64 != 0
     }
 
     pub fn is_traced(&self) -> bool {

@@ -12,7 +12,6 @@ pub use status::{sandbox_cause, sandbox_status, sandbox_status_kind};
 
 use crate::cgroup::Leaf;
 use crate::confine::landlock;
-use crate::confine::namespace::Ns;
 use crate::error::Error;
 use crate::launch::{Launch, see_through};
 use crate::streams::Streams;
@@ -67,7 +66,7 @@ impl Child {
         };
         let is_kept = plan.has_init || is_under_way;
         let is_traced = plan.is_traced();
-        let holds_descendants = plan.has_init || plan.namespaces & Ns::SANDBOX_NS_PID as u64 != 0;
+        let holds_descendants = plan.has_init || plan.has_pid_namespace();
         Child {
             pid,
             pidfd,

@@ -224,7 +224,7 @@ const SITES: &[(&str, usize, &[&str])] = &[
     ("hostname", 1, &["host name", "domain name"]),
     ("identity", 1, &["supplementary groups", "user 7, group 8"]),
     ("init", 4, &["open the list of the init's children", "to lock it", "lock \"/etc/passwd\"", "the init stays behind"]),
-    ("join", 4, &["closed to tracers", "join the uts", "in the joined pid namespace", "takes it for its child", "join the user"]),
+    ("join", 5, &["closed to tracers", "join the uts", "new namespaces: ", "in the pid namespace", "takes it for its child", "join the user"]),
     ("keyring", 1, &["session keyring"]),
     ("landlock", 4, &["a Landlock ruleset that denies", "but below \"/\": everything", "but port 1: connect_tcp", "the Landlock ruleset holds"]),
     ("memory", 1, &["memory-deny-write-execute"]),
@@ -234,7 +234,7 @@ const SITES: &[(&str, usize, &[&str])] = &[
     ("mount_plan", 13, &["the host's mounts are private", "root: the host's \"/\"", "root: a new tmpfs", "a tmpfs out of reach", "over the host's root", "what to bind on", "the caller's fd",
         "if it is there", "bind on", "tmpfs of 65536 bytes", "proc hidepid invisible subset pid", "mqueue", "file \"/media/", "directory \"/media/", "symlink \"/media/", "mask \"/media/",
         "the root becomes read-only", "into the new root", "mode 711 for", "remount \"/media\"", "becomes read-only, where it is not", "bind on \"/\""]),
-    ("namespace", 14, &["a user namespace below it", "open the host's /proc", "until the host has mapped uids", "a time namespace", "open /proc/self/ns/time_for_children", "into the time namespace", "open \"/proc/self/timens_offsets", "write \"0\" to", "close it", "forget it"]),
+    ("namespace", 8, &["a user namespace below it", "open \"/proc\"", "until the host has mapped uids", "a time namespace", "time_for_children", "into the time namespace", "open \"/proc/self/timens_offsets", "write \"0\" to", "close it", "forget it"]),
     ("network", 4, &["a socket to reach the interface", "loopback up", "close it", "forget it"]),
     ("oom", 4, &["open /proc/self/oom_score_adj", "oom_score_adj 500", "close it", "forget it"]),
     ("pool", 2, &[]), // tests/pool.rs

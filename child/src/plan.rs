@@ -172,8 +172,10 @@ pub mod gate {
     pub const TRACE: u32 = 4;
     /// The host maps the ids of the child's user namespace.
     pub const MAPS: u32 = 5;
-    /// The host takes the process in the joined pid namespace for its child, and ends the one it had.
+    /// The host takes the process in another pid namespace for its child, and ends the one it had.
     pub const JOINED: u32 = 6;
+    /// As MAPS, where the host has to wait for that namespace.
+    pub const LATE_MAPS: u32 = 7;
     /// The host moves the child into its cgroup.
     pub const CGROUP: u32 = 10;
     /// The host writes the cgroup's limits that can kill.

@@ -93,18 +93,21 @@ pub extern "C" fn sandbox_cmd_time_offset(cmd: *mut sandbox_cmd, clock: u32, sec
     change(cmd, |cmd| cmd.time_offset(clock, seconds, nanoseconds))
 }
 
-/// Has the child enter a namespace that exists (setns), one of each kind at most, the user namespace first. Its
-/// processes can't trace the child before exec; after it they can do what the kernel lets them. With a user namespace
-/// the child keeps the caller's ids, which it may not map: see sandbox_cmd_user. A joined pid namespace's child is
-/// still the caller's own: handle, pid, pidfd and status are the program's.
+/// Has the child enter a namespace that exists (setns), one of each kind at most, in the order that works, whatever that
+/// of the calls. Its processes can't trace the child before exec; after it they can do what the kernel lets them. With a
+/// user namespace the child keeps the caller's ids, which it may not map: see sandbox_cmd_user. A joined pid
+/// namespace's child is still the caller's own: handle, pid, pidfd and status are the program's.
 ///
-/// Without a user namespace among them this needs CAP_SYS_ADMIN. A failed entry is stage SANDBOX_STAGE_CLONE, with
+/// Any other kinds can be new (sandbox_cmd_unshare): they, and what is mounted, are then the joined user namespace's, if
+/// there is one; a new user namespace is made once all others are joined.
+///
+/// Without a user namespace to join this needs CAP_SYS_ADMIN. A failed entry is stage SANDBOX_STAGE_CLONE, with
 /// this call's index.
 ///
 /// @param namespace_fd  As opened from /proc/PID/ns. Duplicated.
 /// @return 0; -EINVAL: no namespace, or the second of its kind; -EBADF; -EFAULT: NULL. The spawn fails with -EINVAL
-///         where the same kind is unshared; where anything is unshared, or mounted, beside a user namespace without
-///         SANDBOX_OPT_JOIN_USER_LAST; with mounts beside a mount namespace; with pre_exec but without SANDBOX_OPT_INIT.
+///         where the same kind is unshared; with mounts beside a mount namespace to join; with pre_exec but without
+///         SANDBOX_OPT_INIT.
 #[unsafe(no_mangle)]
 pub extern "C" fn sandbox_cmd_join(cmd: *mut sandbox_cmd, namespace_fd: c_int) -> c_int {
     change(cmd, |cmd| cmd.join(namespace_fd))

@@ -4,7 +4,7 @@
 use crate::cgroup::{Home, Parent, Setting, controller, failed, found};
 use crate::cmd::{Cmd, path};
 use crate::confine::death;
-use crate::confine::namespace::Ns;
+use crate::confine::namespace::{self, Ns};
 use crate::error::{Result, Stage, list, quoted};
 use crate::plan::{Arg, Builder};
 use nix::errno::Errno;
@@ -119,7 +119,7 @@ pub fn enter(cmd: &Cmd, plan: &mut Builder) -> Result<()> {
     plan.plan().cgroup = Some(home(cmd)?);
     plan.op(Stage::SANDBOX_STAGE_CGROUP, 0, Code::EnterCgroup, [0; 3], "into its cgroup, by the clone itself where that can be");
     // A namespace made by the clone would have the host's cgroup for its root.
-    if cmd.has(Ns::SANDBOX_NS_CGROUP) {
+    if cmd.has(Ns::SANDBOX_NS_CGROUP) && namespace::late(cmd) == 0 {
         let flag = Arg::Value(Ns::SANDBOX_NS_CGROUP as u64);
         plan.call(Stage::SANDBOX_STAGE_CLONE, 2, libc::SYS_unshare, &[flag], "a cgroup namespace, with its own cgroup for the root");
     }

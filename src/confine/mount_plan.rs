@@ -3,7 +3,7 @@
 use crate::cmd::Cmd;
 use crate::confine::{mount_dev, mount_overlay};
 use crate::confine::mount::{Kind, Mount, MountFlag, ProcFlag, Root, Source};
-use crate::confine::identity;
+use crate::confine::{identity, join};
 use crate::confine::namespace::{self, Map, Ns};
 use crate::error::{Quoted, Result, Stage, quoted};
 use crate::options::sandbox_left_out;
@@ -35,16 +35,26 @@ pub fn is_late(cmd: &Cmd) -> bool {
 }
 
 /// A proc file system shows the pid namespace of whoever mounts it.
-fn joins_pid(cmd: &Cmd) -> bool {
-    cmd.mounts.is_asked() && cmd.joined.has(Ns::SANDBOX_NS_PID)
+fn comes_late(cmd: &Cmd) -> bool {
+    is_late(cmd) || namespace::late(cmd) != 0 || (cmd.mounts.is_asked() && cmd.joined.has(Ns::SANDBOX_NS_PID))
 }
 
 pub fn assemble(cmd: &Cmd, plan: &mut Builder) -> Result<()> {
-    if is_late(cmd) || joins_pid(cmd) { Ok(()) } else { compile(cmd, plan) }
+    if comes_late(cmd) { Ok(()) } else { compile(cmd, plan) }
 }
 
 pub fn assemble_late(cmd: &Cmd, plan: &mut Builder) -> Result<()> {
-    if is_late(cmd) || joins_pid(cmd) { compile(cmd, plan) } else { Ok(()) }
+    if comes_late(cmd) { compile(cmd, plan) } else { Ok(()) }
+}
+
+/// As whom files are made where the spawning user may have no place: the first ids of the maps, or of a joined user
+/// namespace, whose maps are not known here, the program's.
+fn makers(cmd: &Cmd) -> Option<[u32; 2]> {
+    let first = |maps: Vec<Map>| maps.first().map_or(0, |map| map.inside);
+    if is_late(cmd) {
+        return identity::ids(cmd).or_else(|| Some([first(namespace::uids(cmd)), first(namespace::gids(cmd))]));
+    }
+    if join::joins_user_first(cmd) { identity::ids(cmd) } else { None }
 }
 
 fn compile(cmd: &Cmd, plan: &mut Builder) -> Result<()> {
@@ -148,9 +158,7 @@ impl Assembly<'_> {
             counts.push(sources.len() - before);
         }
         let mut sources = sources.as_slice();
-        if is_late(cmd) {
-            let first = |maps: Vec<Map>| maps.first().map_or(0, |map| map.inside);
-            let [uid, gid] = identity::ids(cmd).unwrap_or_else(|| [first(namespace::uids(cmd)), first(namespace::gids(cmd))]);
+        if let Some([uid, gid]) = makers(cmd) {
             self.plan.call(ROOT, 0, libc::SYS_setfsgid, &[Arg::Value(gid.into())], format_args!("files are made as group {gid}"));
             self.plan.call(ROOT, 0, libc::SYS_setfsuid, &[Arg::Value(uid.into())], format_args!("files are made as user {uid}"));
         }

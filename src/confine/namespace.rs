@@ -2,6 +2,7 @@
 //! host while the child stands at a gate (`idmap`).
 
 use crate::cmd::Cmd;
+use crate::confine::join;
 use crate::error::{Error, Result, Stage, list, quoted};
 use crate::options::Opt;
 use crate::plan::{Arg, Builder, Source};
@@ -76,7 +77,35 @@ impl Cmd {
 /// Those that clone makes. Not cgroup's where the child has one of its own: it must be in there first.
 pub fn clone_flags(cmd: &Cmd) -> u64 {
     let cgroup = if cmd.cgroup.is_asked { Ns::SANDBOX_NS_CGROUP as u64 } else { 0 };
-    cmd.namespaces & !(Ns::SANDBOX_NS_TIME as u64 | cgroup)
+    cmd.namespaces & !(Ns::SANDBOX_NS_TIME as u64 | cgroup | late(cmd))
+}
+
+/// Those that come after others are joined: they are to be a joined user namespace's; or a new user namespace is among
+/// them, from within which nothing outside could be joined.
+pub fn late(cmd: &Cmd) -> u64 {
+    let is_late = join::joins_user_first(cmd) || (cmd.has(Ns::SANDBOX_NS_USER) && !cmd.joined.is_empty());
+    if is_late { cmd.namespaces } else { 0 }
+}
+
+/// What late ones need of the host's /proc, which a joined mount namespace may lack, and which a process that is closed to
+/// tracers may not write to. The kernel asks who opened the offsets whether that is allowed, and the caller may.
+pub fn open_late(cmd: &Cmd, plan: &mut Builder) -> Result<()> {
+    let has_time = cmd.has(Ns::SANDBOX_NS_TIME);
+    if late(cmd) == 0 || !(has_time || cmd.options.is_on(Opt::SANDBOX_OPT_DISABLE_USERNS)) {
+        return Ok(());
+    }
+    plan.proc = Some(open_proc(plan, if has_time { TIME } else { STAGE })?);
+    if has_time && !cmd.time_offsets.is_empty() {
+        plan.offsets = Some(open(plan, TIME, 1, ((libc::AT_FDCWD as i64).into(), OFFSETS), libc::O_WRONLY)?);
+    }
+    Ok(())
+}
+
+/// What is of no more use, unless another is to be made.
+pub fn close_late(cmd: &Cmd, plan: &mut Builder) {
+    if !nests(cmd) && let Some(proc) = plan.proc.take() {
+        closed(plan, STAGE, 1, proc);
+    }
 }
 
 pub fn check(namespaces: u64) -> Result<u64> {
@@ -108,8 +137,11 @@ pub fn watch(cmd: &Cmd, plan: &mut Builder) -> Result<()> {
 
 pub fn map(cmd: &Cmd, plan: &mut Builder) -> Result<()> {
     if cmd.has(Ns::SANDBOX_NS_USER) {
-        plan.maps_ids();
-        plan.op(Stage::SANDBOX_STAGE_USERNS, 0, Code::Gate, [gate::MAPS.into(), 0, 0],
+        let is_late = late(cmd) != 0;
+        if !is_late {
+            plan.maps_ids();
+        }
+        plan.op(Stage::SANDBOX_STAGE_USERNS, 0, Code::Gate, [if is_late { gate::LATE_MAPS } else { gate::MAPS }.into(), 0, 0],
             format_args!("waits until the host has mapped uids {} and gids {}", shown(&uids(cmd)), shown(&gids(cmd))));
     } else if !cmd.uid_maps.is_empty() || !cmd.gid_maps.is_empty() {
         return Err(Error::new(Stage::SANDBOX_STAGE_USERNS, 0, libc::EINVAL, "an id map without a user namespace of its own"));
@@ -127,13 +159,13 @@ pub fn time(cmd: &Cmd, plan: &mut Builder) -> Result<()> {
             let _ = writeln!(lines, "{clock} {seconds} {nanoseconds}");
         }
         if !lines.is_empty() {
-            write_file(plan, TIME, c"/proc/self/timens_offsets", &lines)?;
+            let slot = match plan.offsets.take() {
+                Some(slot) => slot,
+                None => open(plan, TIME, 1, ((libc::AT_FDCWD as i64).into(), OFFSETS), libc::O_WRONLY)?,
+            };
+            write(plan, TIME, 1, slot, &lines, OFFSETS);
         }
-        let slot = plan.slot(Source::Op)?;
-        let path = plan.string(c"/proc/self/ns/time_for_children");
-        let args = [(libc::AT_FDCWD as i64).into(), Arg::Data(path), Arg::Value((libc::O_RDONLY | libc::O_CLOEXEC) as u64)];
-        plan.call(TIME, 1, libc::SYS_openat, &args, "open /proc/self/ns/time_for_children").out = slot;
-        plan.time = Some(slot);
+        plan.time = Some(open(plan, TIME, 1, in_proc(plan, c"/proc/self/ns/time_for_children"), libc::O_RDONLY)?);
     } else if !cmd.time_offsets.is_empty() {
         return Err(Error::new(TIME, 1, libc::EINVAL, "clock offsets without a time namespace of its own"));
     }
@@ -144,8 +176,7 @@ pub fn time(cmd: &Cmd, plan: &mut Builder) -> Result<()> {
 pub fn enter_time(_: &Cmd, plan: &mut Builder) -> Result<()> {
     if let Some(slot) = plan.time.take() {
         plan.call(TIME, 1, libc::SYS_setns, &[Arg::Slot(slot), Arg::Value(Ns::SANDBOX_NS_TIME as u64)], "into the time namespace");
-        plan.call(TIME, 1, libc::SYS_close, &[Arg::Slot(slot)], "close it");
-        plan.op(TIME, 1, Code::Forget, [slot.into(), 0, 0], "forget it");
+        closed(plan, TIME, 1, slot);
     }
     Ok(())
 }
@@ -159,21 +190,26 @@ pub fn close(cmd: &Cmd, plan: &mut Builder) -> Result<()> {
         return Err(Error::new(Stage::SANDBOX_STAGE_USERNS, 1, libc::EINVAL, "DISABLE_USERNS without a user namespace of its own"));
     }
     if !nests(cmd) {
-        return write_file(plan, STAGE, LIMIT, "0\n");
+        return limit(plan, "0\n");
     }
     if cmd.identity.ids.is_some() {
         return Err(Error::new(STAGE, 1, libc::EINVAL, "DISABLE_USERNS 2 with a user to change to"));
     }
-    write_file(plan, STAGE, LIMIT, "1\n")?;
-    let slot = plan.slot(Source::Op)?;
-    let path = plan.string(c"/proc");
-    let args = [(libc::AT_FDCWD as i64).into(), Arg::Data(path), Arg::Value((libc::O_PATH | libc::O_DIRECTORY | libc::O_CLOEXEC) as u64)];
-    plan.call(STAGE, 2, libc::SYS_openat, &args, "open the host's /proc").out = slot;
-    plan.proc = Some(slot);
+    limit(plan, "1\n")?;
+    if plan.proc.is_none() {
+        plan.proc = Some(open_proc(plan, STAGE)?);
+    }
+    Ok(())
+}
+
+fn limit(plan: &mut Builder, text: &str) -> Result<()> {
+    let slot = open(plan, STAGE, 1, in_proc(plan, LIMIT), libc::O_WRONLY)?;
+    write(plan, STAGE, 1, slot, text, LIMIT);
     Ok(())
 }
 
 const STAGE: Stage = Stage::SANDBOX_STAGE_USERNS;
+const OFFSETS: &CStr = c"/proc/self/timens_offsets";
 const LIMIT: &CStr = c"/proc/sys/user/max_user_namespaces";
 
 /// A second user namespace in the first, which owns all else.
@@ -189,29 +225,43 @@ pub fn nest(cmd: &Cmd, plan: &mut Builder) -> Result<()> {
     let (uid, gid) = (own(uids(cmd), uid)?, own(gids(cmd), gid)?);
     plan.call(STAGE, 2, libc::SYS_unshare, &[Arg::Value(Ns::SANDBOX_NS_USER as u64)], "a user namespace below it");
     for (file, text) in [(c"self/uid_map", format!("{uid} {uid} 1\n")), (c"self/setgroups", "deny\n".to_owned()), (c"self/gid_map", format!("{gid} {gid} 1\n"))] {
-        write_at(plan, STAGE, 2, (Arg::Slot(proc), file), &text)?;
+        let slot = open(plan, STAGE, 2, (Arg::Slot(proc), file), libc::O_WRONLY)?;
+        write(plan, STAGE, 2, slot, &text, file);
     }
-    plan.call(STAGE, 2, libc::SYS_close, &[Arg::Slot(proc)], "close the host's /proc");
-    plan.op(STAGE, 2, Code::Forget, [proc.into(), 0, 0], "forget it");
+    closed(plan, STAGE, 2, proc);
     Ok(())
 }
 
-/// By the host's /proc, which the child's root may lack.
-fn write_file(plan: &mut Builder, stage: Stage, path: &CStr, text: &str) -> Result<()> {
-    write_at(plan, stage, 1, ((libc::AT_FDCWD as i64).into(), path), text)
+fn open_proc(plan: &mut Builder, stage: Stage) -> Result<u8> {
+    open(plan, stage, 2, ((libc::AT_FDCWD as i64).into(), c"/proc"), libc::O_PATH | libc::O_DIRECTORY)
 }
 
-fn write_at(plan: &mut Builder, stage: Stage, index: usize, (from, path): (Arg, &CStr), text: &str) -> Result<()> {
+/// A file of the host's /proc, which the child's root may lack: through what is open of it, if anything is.
+fn in_proc<'a>(plan: &Builder, path: &'a CStr) -> (Arg, &'a CStr) {
+    match (plan.proc, path.to_bytes_with_nul().strip_prefix(b"/proc/").map(CStr::from_bytes_with_nul)) {
+        (Some(proc), Some(Ok(below))) => (Arg::Slot(proc), below),
+        _ => ((libc::AT_FDCWD as i64).into(), path),
+    }
+}
+
+fn open(plan: &mut Builder, stage: Stage, index: usize, (from, path): (Arg, &CStr), flags: i32) -> Result<u8> {
     let at = plan.string(path);
-    let data = plan.data(text.as_bytes());
     let slot = plan.slot(Source::Op)?;
-    let args = [from, Arg::Data(at), Arg::Value((libc::O_WRONLY | libc::O_CLOEXEC) as u64)];
+    let args = [from, Arg::Data(at), Arg::Value((flags | libc::O_CLOEXEC) as u64)];
     plan.call(stage, index, libc::SYS_openat, &args, format_args!("open {}", quoted(path))).out = slot;
+    Ok(slot)
+}
+
+fn write(plan: &mut Builder, stage: Stage, index: usize, slot: u8, text: &str, path: &CStr) {
+    let data = plan.data(text.as_bytes());
     let args = [Arg::Slot(slot), Arg::Data(data), Arg::Value(text.len() as u64)];
     plan.call(stage, index, libc::SYS_write, &args, format_args!("write {:?} to {}", text.trim_end(), quoted(path)));
+    closed(plan, stage, index, slot);
+}
+
+fn closed(plan: &mut Builder, stage: Stage, index: usize, slot: u8) {
     plan.call(stage, index, libc::SYS_close, &[Arg::Slot(slot)], "close it");
     plan.op(stage, index, Code::Forget, [slot.into(), 0, 0], "forget it");
-    Ok(())
 }
 
 /// With no map given: the caller's own id, as the one the child is to be, or else as itself.

@@ -21,7 +21,7 @@ impl Keeper {
             return Ok(None);
         }
         let (stack, top) = Mapping::stack(KEEPER_STACK, 0)?;
-        Ok(Some(Keeper { stack, top, stays: first_thread_has_ended(), outlives_child: plan.joins_pid() }))
+        Ok(Some(Keeper { stack, top, stays: first_thread_has_ended(), outlives_child: plan.is_replaced() }))
     }
 
     /// Runs `keep` on a thread that is a copy of this one and waits for the pid it got.

@@ -165,6 +165,10 @@ impl Launch {
                 let error = self.plan.failure(op, errno);
                 Err(match self.plan.ops.get(op) {
                     _ if errno == libc::ETOOMANYREFS => error.hint("more fds are on their way in this user's messages than RLIMIT_NOFILE allows"),
+                    Some(at) if at.code == Code::Call && i64::from(at.number) == libc::SYS_unshare => {
+                        let [namespaces, ..] = at.args;
+                        error.hint(diagnose(&Refused::Namespaces(namespaces), errno))
+                    }
                     Some(at) if at.code == Code::Exec => error.hint(&self.plan.exec.hint(errno)),
                     Some(at) if at.stage == Stage::SANDBOX_STAGE_SECCOMP as u32 => error.hint(filter::hint(errno)),
                     Some(at) if at.stage == Stage::SANDBOX_STAGE_LANDLOCK as u32 => error.hint(landlock::hint(errno)),

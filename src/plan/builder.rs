@@ -46,12 +46,14 @@ pub struct Builder {
     pub time: Option<u8>,
     /// The slot of the host's /proc.
     pub proc: Option<u8>,
+    /// The slot of the clock offsets' file.
+    pub offsets: Option<u8>,
 }
 
 impl Builder {
     pub(super) fn new(plan: Plan) -> Builder {
         let before_border = plan.role != Role::Run;
-        Builder { plan, before_border, open_file: None, children: None, time: None, proc: None }
+        Builder { plan, before_border, open_file: None, children: None, time: None, proc: None, offsets: None }
     }
 
     pub(super) fn into_plan(self) -> Plan {

@@ -109,3 +109,17 @@ TEST(securebits, "securebits hold with and without kept capabilities, and can cl
         CHECK_EQ(strtoull(value(&result, "status:CapEff"), NULL, 16), ONE);
     }
 }
+
+TEST(not_inheritable, "with NOT_INHERITABLE what is kept is not inheritable; unless some is ambient, which must be") {
+    need_userns();
+    if (!(own_bounding() >> 38 & 1)) SKIP("this process lacks CAP_PERFMON");
+    for (int way = 0; way < WAYS; way++)
+        for (int is_ambient = 0; is_ambient < 2; is_ambient++) {
+            uint64_t ambient = is_ambient ? ONE : 0;
+            sandbox_cmd *cmd = by(way, in(AS_ROOT, asked()));
+            CHECK_EQ(sandbox_cmd_set(cmd, SANDBOX_OPT_NOT_INHERITABLE, 1), 0);
+            sandbox_cmd_caps(cmd, SOME, ambient);
+            well(cmd, way_names[way]);
+            sets(way_names[way], is_ambient ? SOME : 0, SOME, SOME, SOME, ambient);
+        }
+}

@@ -251,8 +251,35 @@ TEST(held, "what is to be held needs an init, and only a lingering one may outli
     CHECK_EQ(sandbox_spawn(cmd, &child, &error), -EINVAL);
     CHECK_EQ(error.stage, SANDBOX_STAGE_INIT);
     sandbox_cmd_free(cmd);
+    cmd = sandbox_cmd_new("/bin/true");
+    sandbox_cmd_init_lock(cmd, "/etc/passwd");
+    CHECK_ERROR(sandbox_spawn(cmd, &child, &error), error, EINVAL, SANDBOX_STAGE_INIT, 1, "without INIT");
+    sandbox_cmd_free(cmd);
     cmd = under_init(sandbox_cmd_new("/bin/true"));
     sandbox_cmd_set(cmd, SANDBOX_OPT_DEATH_SIGNAL, 0);
     CHECK_EQ(sandbox_spawn(cmd, &child, &error), -EINVAL);
     sandbox_cmd_free(cmd);
+}
+
+TEST(lock_refused, "a lock that can't be had fails the spawn, with its place and its file's name; no process is left") {
+    char path[] = "/tmp/sandbox-lock-XXXXXX";
+    int file = mkostemp(path, O_CLOEXEC);
+    struct flock lock = {.l_type = F_WRLCK};
+    CHECK(file >= 0 && fcntl(file, F_OFD_SETLK, &lock) == 0);
+    static const struct {
+        const char *path;
+        int error;
+        const char *word;
+    } cases[] = {{NULL, EAGAIN, "lock \"/tmp/sandbox-lock-"}, {"/not/there", ENOENT, "open \"/not/there\" to lock it"}};
+    for (int i = 0; i < 2; i++) {
+        sandbox_child *child;
+        sandbox_error error;
+        sandbox_cmd *cmd = under_init(sandbox_cmd_new("/bin/true"));
+        CHECK_EQ(sandbox_cmd_init_lock(cmd, "/etc/passwd"), 0);
+        CHECK_EQ(sandbox_cmd_init_lock(cmd, cases[i].path ? cases[i].path : path), 0);
+        CHECK_ERROR(sandbox_spawn(cmd, &child, &error), error, cases[i].error, SANDBOX_STAGE_INIT, 2, cases[i].word);
+        CHECK(!child);
+        sandbox_cmd_free(cmd);
+    }
+    unlink(path), close(file);
 }

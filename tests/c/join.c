@@ -95,6 +95,160 @@ TEST(join_each, "each kind of namespace can be joined by fd, alone and all toget
     }
 }
 
+/* Where a namespace of the program's is from. */
+enum from { HOST, NEW, JOINED, FROMS };
+
+static const char *link_of(char *text, size_t size, const char *process, const char *kind) {
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%s/ns/%s", process, kind);
+    ssize_t length = readlink(path, text, size - 1);
+    text[length > 0 ? length : 0] = 0;
+    return text;
+}
+
+static void mixed(const enum from *from, const sandbox_child *held, const int *fds, int way) {
+    char what[128] = "", process[16], here[64], there[64], *at = result.out;
+    bool joins_other = false, makes = false;
+    sandbox_cmd *cmd = by(way, shell(LIST));
+    for (int i = 0; i < KINDS; i++) {
+        static const char *const words[FROMS] = {"", "new", "joined"};
+        if (from[i]) snprintf(what + strlen(what), sizeof what - strlen(what), "%s %s, ", words[from[i]], kinds[i].file);
+        if (from[i] == JOINED) CHECK_EQ(sandbox_cmd_join(cmd, fds[i]), 0);
+        if (from[i] == NEW) CHECK_EQ(sandbox_cmd_unshare(cmd, kinds[i].bit), 0);
+        joins_other |= i > 0 && from[i] == JOINED;
+        makes |= i > 0 && from[i] == NEW;
+    }
+    strcat(what, way_names[way]);
+    run(cmd, &result);
+    if (!has_cap(21) && from[0] != JOINED && (joins_other || (makes && from[0] != NEW))) {
+        if (result.result != -EPERM || result.error.stage != SANDBOX_STAGE_CLONE) FAIL("%s: %d, %s", what, result.result, result.error.message);
+        return;
+    }
+    if (result.result < 0) FAIL("%s: %s", what, result.error.message);
+    if (result.status.kind != SANDBOX_EXITED || result.status.code) FAIL("%s: it ended with %d", what, result.status.code);
+    snprintf(process, sizeof process, "%d", sandbox_child_pid(held));
+    for (int i = 0; i < KINDS; i++, at += strcspn(at, "\n") + 1) {
+        size_t length = strcspn(at, "\n");
+        bool is_hosts = strlen(link_of(here, sizeof here, "self", kinds[i].file)) == length && memcmp(at, here, length) == 0;
+        bool is_held = strlen(link_of(there, sizeof there, process, kinds[i].file)) == length && memcmp(at, there, length) == 0;
+        if (!length || is_hosts != (from[i] == HOST) || is_held != (from[i] == JOINED))
+            FAIL("%s: %s is %.*s; the host's is %s, the other's %s", what, kinds[i].file, (int)length, at, here, there);
+    }
+}
+
+TEST(mixed, "each kind of namespace is the host's, new, or joined, in any mixture of the eight, by every way to start") {
+    need_userns();
+    if (access("/proc/self/ns/time", F_OK) != 0) SKIP("this kernel has no time namespaces");
+    sandbox_child *held = holder(EVERY);
+    int fds[KINDS], count = 1, step = test_scale() > 1 ? 331 : 13;
+    for (int i = 0; i < KINDS; i++) fds[i] = namespace_of(held, kinds[i].file), count *= FROMS;
+    for (int mixture = 0, round = 0; mixture < count; mixture += step, round++) {
+        enum from from[KINDS];
+        for (int i = 0, rest = mixture; i < KINDS; i++, rest /= FROMS) from[i] = (enum from)(rest % FROMS);
+        int way = round % WAYS;
+        mixed(from, held, fds, way == PRE_EXEC ? PLAIN : way);
+    }
+    for (int i = 0; i < KINDS; i++) close(fds[i]);
+    sandbox_child_free(held);
+    host_is_the_same("after all mixtures");
+}
+
+TEST(joined_user_owns, "what is new beside a joined user namespace is that one's: names, loopback, clocks, pids and a root can be had in it") {
+    need_userns();
+    sandbox_child *held = holder(SANDBOX_NS_USER);
+    int user = namespace_of(held, "user");
+    for (int way = 0; way < WAYS; way++) {
+        if (way == PRE_EXEC) continue;
+        sandbox_cmd *cmd = by(way, shell("hostname; cat /proc/sys/kernel/domainname; echo $$; test -e /etc || echo no etc; grep -c . /proc/net/if_inet6; cut -d. -f1 /proc/uptime; id -u; touch /tmp/x && ls -n /tmp/x | cut -d' ' -f3"));
+        CHECK_EQ(sandbox_cmd_join(cmd, user), 0);
+        sandbox_cmd_unshare(cmd, EVERY & ~SANDBOX_NS_USER);
+        sandbox_cmd_set(cmd, SANDBOX_OPT_LOOPBACK, 1);
+        sandbox_cmd_hostname(cmd, "a-name"), sandbox_cmd_domainname(cmd, "a-domain");
+        sandbox_cmd_time_offset(cmd, CLOCK_BOOTTIME, 5000000, 0);
+        static const char *const dirs[] = {"/usr", "/bin", "/lib", "/lib64"};
+        for (size_t i = 0; i < sizeof dirs / sizeof *dirs; i++) sandbox_cmd_bind(cmd, dirs[i], dirs[i], SANDBOX_MOUNT_OPTIONAL);
+        sandbox_cmd_proc(cmd, "/proc", 0), sandbox_cmd_tmpfs(cmd, "/tmp", 65536, 0777);
+        well(cmd, way_names[way]);
+        char wanted[64], *at = result.out;
+        snprintf(wanted, sizeof wanted, "a-name\na-domain\n%d\nno etc\n1\n5", way == INIT ? 2 : 1);
+        if (strncmp(at, wanted, strlen(wanted)) != 0) FAIL("%s: %s", way_names[way], at);
+        CHECK_HAS(at, "\n0\n0\n");
+    }
+    close(user);
+    sandbox_child_free(held);
+}
+
+TEST(new_user_beside_joined, "a new user namespace comes after what is joined: its ids are mapped, its limit is set, and it owns what else is new") {
+    if (!has_cap(21)) SKIP("to join a namespace without its user namespace takes CAP_SYS_ADMIN");
+    sandbox_child *held = holder(SANDBOX_NS_NET | SANDBOX_NS_IPC | SANDBOX_NS_MOUNT);
+    int net = namespace_of(held, "net"), ipc = namespace_of(held, "ipc"), mount = namespace_of(held, "mnt");
+    for (int way = 0; way < WAYS; way++) {
+        if (way == PRE_EXEC) continue;
+        char inside[64], outside[64], process[16];
+        sandbox_cmd *cmd = by(way, shell("readlink /proc/self/ns/net; hostname; cut -d. -f1 /proc/uptime; tr -s ' ' < /proc/self/uid_map; unshare -U true 2>/dev/null || echo closed; id -u"));
+        sandbox_cmd_join(cmd, net), sandbox_cmd_join(cmd, ipc), sandbox_cmd_join(cmd, mount);
+        sandbox_cmd_unshare(cmd, SANDBOX_NS_USER | SANDBOX_NS_UTS | SANDBOX_NS_PID | SANDBOX_NS_TIME);
+        sandbox_cmd_map_uid(cmd, 0, 100000, 1000), sandbox_cmd_map_gid(cmd, 0, 100000, 1000);
+        sandbox_cmd_user(cmd, 7, 7);
+        sandbox_cmd_hostname(cmd, "another");
+        sandbox_cmd_time_offset(cmd, CLOCK_BOOTTIME, 7000000, 0);
+        sandbox_cmd_set(cmd, SANDBOX_OPT_DISABLE_USERNS, 1);
+        well(cmd, way_names[way]);
+        snprintf(process, sizeof process, "%d", sandbox_child_pid(held));
+        snprintf(outside, sizeof outside, "%s\nanother\n7", link_of(inside, sizeof inside, process, "net"));
+        if (strncmp(result.out, outside, strlen(outside)) != 0) FAIL("%s: %s", way_names[way], result.out);
+        CHECK_HAS(result.out, "\n 0 100000 1000\nclosed\n7\n");
+    }
+    close(net), close(ipc), close(mount);
+    sandbox_child_free(held);
+}
+
+TEST(outside_owned, "a namespace that is not the joined user namespace's is joined too, before that one") {
+    if (!has_cap(21)) SKIP("it takes CAP_SYS_ADMIN");
+    sandbox_child *lower = holder(SANDBOX_NS_USER | SANDBOX_NS_UTS), *upper = holder(SANDBOX_NS_NET | SANDBOX_NS_MOUNT | SANDBOX_NS_PID);
+    int fds[] = {namespace_of(lower, "user"), namespace_of(upper, "pid"), namespace_of(upper, "mnt"), namespace_of(upper, "net"), namespace_of(lower, "uts")};
+    char links[5][64], process[16], *at = result.out;
+    for (int i = 0; i < 5; i++) {
+        snprintf(process, sizeof process, "%d", sandbox_child_pid(i == 0 || i == 4 ? lower : upper));
+        link_of(links[i], sizeof links[i], process, kinds[i].file);
+    }
+    sandbox_cmd *cmd = shell(LIST);
+    for (int i = 0; i < 5; i++) CHECK_EQ(sandbox_cmd_join(cmd, fds[i]), 0);
+    sandbox_cmd_unshare(cmd, SANDBOX_NS_IPC | SANDBOX_NS_CGROUP | SANDBOX_NS_TIME);
+    well(cmd, "");
+    for (int i = 0; i < 5; i++, at += strcspn(at, "\n") + 1)
+        if (strncmp(at, links[i], strlen(links[i])) != 0) FAIL("%s is %.*s, not %s", kinds[i].file, (int)strcspn(at, "\n"), at, links[i]);
+    for (int i = 0; i < 5; i++) close(fds[i]);
+    sandbox_child_free(lower), sandbox_child_free(upper);
+}
+
+TEST(user_last, "with JOIN_USER_LAST the joined user namespace is the program's alone: what is set up is not that one's") {
+    need_userns();
+    sandbox_child *held = holder(SANDBOX_NS_USER);
+    char path[64], there[64], wanted[96];
+    link_of(there, sizeof there, (snprintf(path, sizeof path, "%d", sandbox_child_pid(held)), path), "user");
+    int user = namespace_of(held, "user");
+    for (int way = 0; way < WAYS; way++) {
+        if (way == PRE_EXEC) continue;
+        sandbox_cmd *cmd = by(way, shell("readlink /proc/self/ns/user; hostname; id -u; hostname no 2>/dev/null || echo refused; mount -t tmpfs none /tmp 2>/dev/null || echo refused"));
+        CHECK_EQ(sandbox_cmd_join(cmd, user), 0);
+        CHECK_EQ(sandbox_cmd_set(cmd, SANDBOX_OPT_JOIN_USER_LAST, 1), 0);
+        CHECK_EQ(sandbox_cmd_caps(cmd, SANDBOX_CAPS_ALL, 0), 0);
+        sandbox_cmd_unshare(cmd, SANDBOX_NS_UTS | SANDBOX_NS_MOUNT);
+        sandbox_cmd_hostname(cmd, "outer");
+        if (!has_cap(21)) { /* without a user namespace of the caller's own, above it, there is nothing that it may set up */
+            run(cmd, &result);
+            CHECK_ERROR(result.result, result.error, EPERM, SANDBOX_STAGE_CLONE, 0, "CAP_SYS_ADMIN");
+            continue;
+        }
+        well(cmd, way_names[way]);
+        snprintf(wanted, sizeof wanted, "%s\nouter\n0\nrefused\nrefused\n", there);
+        CHECK_STR(result.out, wanted);
+    }
+    close(user);
+    sandbox_child_free(held);
+}
+
 TEST(join_pid, "of a joined pid namespace the handle is the program's own: pid, pidfd, every status, kill, and its death with the host") {
     need_userns();
     sandbox_child *held = holder(SANDBOX_NS_USER | SANDBOX_NS_PID);
@@ -156,8 +310,8 @@ TEST(join_pid, "of a joined pid namespace the handle is the program's own: pid, 
 
 TEST(join_bad, "what is no namespace, or goes with no other wish, is refused before there is a process") {
     need_userns();
-    sandbox_child *held = holder(SANDBOX_NS_USER | SANDBOX_NS_PID | SANDBOX_NS_NET);
-    int user = namespace_of(held, "user"), pid = namespace_of(held, "pid"), net = namespace_of(held, "net"), null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    sandbox_child *held = holder(SANDBOX_NS_USER | SANDBOX_NS_PID | SANDBOX_NS_NET | SANDBOX_NS_MOUNT);
+    int user = namespace_of(held, "user"), pid = namespace_of(held, "pid"), net = namespace_of(held, "net"), mount = namespace_of(held, "mnt"), null = open("/dev/null", O_RDONLY | O_CLOEXEC);
     sandbox_cmd *cmd;
 #define REFUSED(errnum, word, ...)                                                                     \
     do {                                                                                               \
@@ -172,13 +326,12 @@ TEST(join_bad, "what is no namespace, or goes with no other wish, is refused bef
     REFUSED(EINVAL, "not a namespace", CHECK_EQ(sandbox_cmd_join(cmd, null), -EINVAL));
     REFUSED(EINVAL, "a second net", sandbox_cmd_join(cmd, net); CHECK_EQ(sandbox_cmd_join(cmd, net), -EINVAL));
     REFUSED(EINVAL, "a new net", sandbox_cmd_join(cmd, net); sandbox_cmd_unshare(cmd, SANDBOX_NS_NET));
-    REFUSED(EINVAL, "beside a user", sandbox_cmd_join(cmd, user); sandbox_cmd_unshare(cmd, SANDBOX_NS_NET));
-    REFUSED(EINVAL, "mounts", sandbox_cmd_join(cmd, user); sandbox_cmd_unshare(cmd, 0); sandbox_cmd_tmpfs(cmd, "/tmp", 4096, 0755));
+    REFUSED(EINVAL, "mounts", sandbox_cmd_join(cmd, mount); sandbox_cmd_unshare(cmd, 0); sandbox_cmd_tmpfs(cmd, "/tmp", 4096, 0755));
     REFUSED(EINVAL, "JOIN_USER_LAST", sandbox_cmd_join(cmd, net); sandbox_cmd_set(cmd, SANDBOX_OPT_JOIN_USER_LAST, 1));
     REFUSED(EINVAL, "a new user", sandbox_cmd_join(cmd, user); sandbox_cmd_set(cmd, SANDBOX_OPT_JOIN_USER_LAST, 1); sandbox_cmd_unshare(cmd, SANDBOX_NS_USER));
     REFUSED(EINVAL, "pre_exec", sandbox_cmd_join(cmd, net); sandbox_cmd_pre_exec(cmd, nothing, NULL));
     if (!has_cap(21)) REFUSED(EPERM, "join the net", sandbox_cmd_join(cmd, net));
-    close(user), close(pid), close(net), close(null);
+    close(user), close(pid), close(net), close(mount), close(null);
     sandbox_child_free(held);
 }
 

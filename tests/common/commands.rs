@@ -122,6 +122,20 @@ pub const COMMANDS: &[(&str, Write)] = &[
             assert_eq!(sandbox_cmd_bind(wish.cmd, c"/".as_ptr(), c"/".as_ptr(), 1), 0);
         }
     }),
+    ("joined user namespace and new ones", |wish| {
+        assert_eq!(sandbox_cmd_join(wish.cmd, below()), 0);
+        assert_eq!(sandbox_cmd_unshare(wish.cmd, ALL_NAMESPACES & !u64::from(libc::CLONE_NEWUSER.cast_unsigned())), 0);
+        assert_eq!(sandbox_cmd_hostname(wish.cmd, c"a-name".as_ptr()), 0);
+        assert_eq!(sandbox_cmd_time_offset(wish.cmd, 1, 5, 6), 0);
+        assert_eq!(sandbox_cmd_bind(wish.cmd, c"/".as_ptr(), c"/".as_ptr(), 1), 0);
+        assert_eq!(sandbox_cmd_proc(wish.cmd, c"/proc".as_ptr(), 0), 0);
+        wish.on(&[SANDBOX_OPT_LOOPBACK]).on_ready();
+    }),
+    ("joined namespaces and a new user namespace", |wish| {
+        joined(wish.on(&[SANDBOX_OPT_INIT, SANDBOX_OPT_DISABLE_USERNS]), &["uts", "ipc"]);
+        assert_eq!(sandbox_cmd_unshare(wish.cmd, 0x3000_0080), 0); // user, pid, time
+        assert_eq!(sandbox_cmd_time_offset(wish.cmd, 1, 5, 6), 0);
+    }),
     ("namespaces", |wish| {
         assert_eq!(sandbox_cmd_unshare(wish.cmd, ALL_NAMESPACES), 0);
         assert_eq!(sandbox_cmd_hostname(wish.cmd, c"a-name".as_ptr()), 0);
