@@ -13,7 +13,10 @@ pub fn open(block: &Block, op: &Op) -> Done {
     let [source, cell, flags, set, clear, left_out] = op.args;
     let flags = flags as usize;
     let opened = if op.kinds[0] == kind::SLOT {
-        found_again(block.slot(source), flags)
+        let fd = block.slot(source);
+        // Done with: a symlink to it in the new root (/proc/self/fd) must not lead to what lies around the source.
+        block.set_slot(source, -1);
+        closed(fd, found_again(fd, flags))
     } else {
         open_tree(AT_FDCWD, block.address(source), flags)
     };
