@@ -643,7 +643,8 @@ typedef enum sandbox_proc {
      */
     SANDBOX_PROC_RW = 16,
     /**
-     * With RW: of sys, sysrq-trigger, irq and bus what could be written to is read-only.
+     * With RW: sys, sysrq-trigger, irq and bus are read-only all the same, where they are there: the sysctls of the
+     * child's own namespaces too. A user namespace inside can then mount no proc of its own (EPERM).
      */
     SANDBOX_PROC_COVERED = 32,
 } sandbox_proc;

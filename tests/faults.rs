@@ -233,7 +233,7 @@ const SITES: &[(&str, usize, &[&str])] = &[
     ("mount_overlay", 2, &["layer of the overlay on", "overlay of 2 lower directories"]),
     ("mount_plan", 13, &["the host's mounts are private", "root: the host's \"/\"", "root: a new tmpfs", "a tmpfs out of reach", "over the host's root", "what to bind on", "the caller's fd",
         "if it is there", "bind on", "tmpfs of 65536 bytes", "proc hidepid invisible subset pid", "mqueue", "file \"/media/", "directory \"/media/", "symlink \"/media/", "mask \"/media/",
-        "the root becomes read-only", "into the new root", "mode 711 for", "remount \"/media\"", "becomes read-only, where it is not", "bind on \"/\""]),
+        "the root becomes read-only", "into the new root", "mode 711 for", "remount \"/media\"", "becomes read-only, where it is there", "bind on \"/\""]),
     ("namespace", 8, &["a user namespace below it", "open \"/proc\"", "until the host has mapped uids", "a time namespace", "time_for_children", "into the time namespace", "open \"/proc/self/timens_offsets", "write \"0\" to", "close it", "forget it"]),
     ("network", 4, &["a socket to reach the interface", "loopback up", "close it", "forget it"]),
     ("oom", 4, &["open /proc/self/oom_score_adj", "oom_score_adj 500", "close it", "forget it"]),

@@ -80,21 +80,13 @@ pub fn attach(block: &Block, op: &Op) -> Done {
 }
 
 pub fn remount(block: &Block, op: &Op) -> Done {
-    const W_OK: usize = 2;
-    const AT_EACCESS: usize = 0x200;
-    let [_, target, set, what, ..] = op.args;
+    let [_, target, set, covers, ..] = op.args;
     let place = match open_in(root_of(block, op), block.address(target), 0, IN_ROOT_NO_MAGICLINKS) {
-        Err(sys::ENOENT) if what != 0 => return Ok(0),
+        Err(sys::ENOENT) if covers != 0 => return Ok(0),
         place => place?,
     };
-    if what == 0 {
+    if covers == 0 {
         return closed(place, set_attributes(place, set, 0, 0));
-    }
-    let Ok(sample) = open_in(root_of(block, op), block.address(op.args[4]), 0, IN_ROOT_NO_MAGICLINKS) else {
-        return closed(place, Ok(0));
-    };
-    if closed(sample, sys::call(nr::FACCESSAT2, [sample as usize, empty(), W_OK, AT_EACCESS | sys::AT_EMPTY_PATH, 0, 0])) < 0 {
-        return closed(place, Ok(0));
     }
     let mount = open_tree(place as usize, empty(), OPEN_TREE_CLONE | O_CLOEXEC | AT_RECURSIVE | sys::AT_EMPTY_PATH)? as i32;
     set_attributes(mount, set, 0, AT_RECURSIVE)?;

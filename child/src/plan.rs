@@ -52,8 +52,8 @@ pub enum Code {
     /// `Tree`, the umask stands aside until the pivot.
     MountBegin = 38,
     /// What is to be mounted, out of the host's tree, as a mount of its own in cell `args[1]`: of the path at
-    /// `args[0]`, or of what the fd in that slot holds. `args[2]`: open_tree's flags; 3 and 4: attributes to set and
-    /// to clear; 5: the bit of `left_out` where an absent source is left out, or `NONE`.
+    /// `args[0]`, or of what the fd in that slot holds, which is then closed. `args[2]`: open_tree's flags; 3 and 4:
+    /// attributes to set and to clear; 5: the bit of `left_out` where an absent source is left out, or `NONE`.
     MountOpen = 30,
     /// A new filesystem, in cell `args[2]`: its type and its options lie at `args[1]`; `args[3]`: its attributes;
     /// `args[4]` 1: memory of the child's alone. `args[0]` is the `Tree`.
@@ -76,7 +76,7 @@ pub enum Code {
     /// Into the new root; the old one goes.
     MountPivot = 37,
     /// The attributes `args[2]` are added to the mount at the target at `args[1]`; where `args[3]` is 1, to what is
-    /// there, by a mount of its own, unless nothing is there or it can't be written to.
+    /// there, if anything is, by a mount of its own.
     MountRemount = 39,
     /// Rights `args[1]` of the Landlock ruleset in slot `args[2]` for what the path at offset `args[0]` leads to.
     LandlockPath = 45,

@@ -55,7 +55,8 @@ void do_data(struct bwrap *b, struct operation *o) {
 void do_chmod(struct bwrap *b, struct operation *o) { must(sandbox_cmd_chmod(b->cmd, o->target, (unsigned)o->perms), o->target); }
 void do_remount(struct bwrap *b, struct operation *o) { must(sandbox_cmd_remount(b->cmd, o->target, 0), o->target); }
 
-/* Of a pid namespace of its own; else the host's, which shows the same and can be had in any user namespace. */
+/* Of a pid namespace of its own; else the host's, which shows the same and can be had in any user namespace. Covered
+ * whoever may write there: the sysctls of the sandbox's own namespaces obey others than the host's. */
 void do_proc(struct bwrap *b, struct operation *o) {
     static const char *const covered[] = {"/sys", "/sysrq-trigger", "/irq", "/bus"};
     make_parents(b, o, 0);
@@ -66,7 +67,7 @@ void do_proc(struct bwrap *b, struct operation *o) {
     must(sandbox_cmd_bind(b->cmd, "/proc", o->target, SANDBOX_MOUNT_RW), o->target);
     for (size_t i = 0; i < sizeof covered / sizeof *covered; i++) {
         char *host = joined("/proc", covered[i]);
-        if (access(host, W_OK) == 0)
+        if (access(host, F_OK) == 0)
             must(sandbox_cmd_bind(b->cmd, host, joined(o->target, covered[i]), 0), o->target);
         free(host);
     }

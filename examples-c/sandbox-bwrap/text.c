@@ -58,8 +58,10 @@ void print_manual(void) {
     }
     printf(".SH \"EXIT STATUS\"\nThe command's own; 128 and the number of the signal that ended it; 1: it was not started, and one line on standard\n"
            "error, beginning \"bwrap: \", says why.\n");
-    printf(".SH \"WHAT DIFFERS FROM BUBBLEWRAP\"\nStricter: nothing of process 1 can be looked at below /proc; mqueue is mounted nosuid, nodev and noexec; what root drops\n"
-           "with \\-\\-cap\\-drop is gone for good, after \\-\\-cap\\-add ALL too; a filter that would end the command's own execve is refused.\n"
+    printf(".SH \"WHAT DIFFERS FROM BUBBLEWRAP\"\nStricter: nothing of process 1 can be looked at below /proc; what \\-\\-proc mounts has sys, sysrq\\-trigger, irq and bus\n"
+           "read\\-only for root too, so that no user namespace inside can mount a proc of its own; mqueue is mounted nosuid, nodev and\n"
+           "noexec; what root drops with \\-\\-cap\\-drop is gone for good, after \\-\\-cap\\-add ALL too; a filter that would end the\n"
+           "command's own execve is refused.\n"
            ".PP\nOther: filters are the command's, not those of process 1; with \\-\\-new\\-session the command leads the session; \\-\\-dev makes no\n"
            "user namespace of its own; the command gets no fd that \\-\\-userns and its like were given; labels of SELinux are refused.\n"
            ".SH SEE ALSO\n.BR sandbox\\-run (1)\n");

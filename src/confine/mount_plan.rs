@@ -302,20 +302,18 @@ impl Assembly<'_> {
                 let set = NOSUID | NODEV | NOEXEC | if is(ProcFlag::SANDBOX_PROC_RW) { 0 } else { RDONLY };
                 self.mounted(index, target, &strings, set, false, &strings.join(" "));
                 if is(ProcFlag::SANDBOX_PROC_COVERED) {
-                    // Nobody may make entries in sys; what is in it can be written to all the same.
-                    for (name, sample) in [("sys", "sys/kernel/panic"), ("sysrq-trigger", ""), ("irq", ""), ("bus", "")] {
-                        let below = |name: &str| CString::new([target.to_bytes(), b"/", name.as_bytes()].concat()).unwrap_or_default();
-                        let sample = below(if sample.is_empty() { name } else { sample });
-                        let below = below(name);
-                        let sample = self.plan.string(&sample).into();
-                        self.change(index, (1, sample), &below, RDONLY, &format_args!("{} becomes read-only, where it is not", at(&below)));
+                    // Whether the child could write to them tells nothing: whom they obey may be a user or a namespace
+                    // that comes later (the sysctls of a network namespace are its user namespace's).
+                    for name in ["sys", "sysrq-trigger", "irq", "bus"] {
+                        let below = CString::new([target.to_bytes(), b"/", name.as_bytes()].concat()).unwrap_or_default();
+                        self.change(index, true, &below, RDONLY, &format_args!("{} becomes read-only, where it is there", at(&below)));
                     }
                 }
             }
             Kind::Devpts => self.mounted(index, target, &mount_dev::DEVPTS, NOSUID | NOEXEC, false, &"devpts"),
             Kind::Remount { flags } => {
                 let (set, _) = attributes(*flags);
-                self.change(index, (0, 0), target, set, &format_args!("remount {}, {}", at(target), Shown(set)));
+                self.change(index, false, target, set, &format_args!("remount {}, {}", at(target), Shown(set)));
             }
             Kind::Chmod { mode } => self.make(index, 3, target, (0, 0), (*mode).into(), &format_args!("mode {mode:o} for {}", at(target))),
             Kind::Mqueue => {
@@ -346,10 +344,10 @@ impl Assembly<'_> {
         }
     }
 
-    /// `what` 0: the mount at `target` takes on the attributes `set`; 1: what is there, where its sample may be written to.
-    fn change(&mut self, index: usize, (what, sample): (u64, u64), target: &CStr, set: u64, text: &dyn Display) {
+    /// The mount at `target` takes on the attributes `set`; or what is there, if anything is, gets a mount that has them.
+    fn change(&mut self, index: usize, covers: bool, target: &CStr, set: u64, text: &dyn Display) {
         let path = self.plan.string(target).into();
-        self.plan.op(MOUNT, index, Code::MountRemount, [self.tree, path, set], text).args = [self.tree, path, set, what, sample, 0];
+        self.plan.op(MOUNT, index, Code::MountRemount, [self.tree, path, set], text).args = [self.tree, path, set, covers.into(), 0, 0];
     }
 
     pub fn make(&mut self, index: usize, what: u64, target: &CStr, (data, length): (u64, u64), rest: u64, text: &dyn Display) {

@@ -159,6 +159,8 @@ def mounts(mountinfo):
         size = [word for word in above.split(",") if word in ("ro", "rw") or word.startswith("size=")]
         if kind in ("tmpfs", "proc", "devpts", "mqueue", "devtmpfs", "overlay"):
             root = "-"
+        if kind == "proc" and re.search("/(sys|sysrq-trigger|irq|bus)$", point):  # stricter here: covered for everybody
+            continue
         if kind == "mqueue":  # it holds nothing that flags could keep from being run
             flags = ""
         seen[point] = f"{point} {kind} of {root} {','.join(sorted(flags.split(',')))} {','.join(size)}"
@@ -232,7 +234,7 @@ def judge(job):
     seen, wrong = observe(case, candidate, directory, who)
     if reference != "-" and not case.newer:
         known, unsound = observe(case, reference, directory, who)
-        if unsound:
+        if unsound and case.same:
             shutil.rmtree(directory, ignore_errors=True)
             return f"skip - {name}: bubblewrap itself: {unsound}", details
         if not wrong and case.same:

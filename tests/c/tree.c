@@ -209,7 +209,6 @@ TEST(undo, "nothing that was made read-only is undone: not by the program, nor i
         static const char *const ways[] = {"remount", "umount", "nested-remount", "nested-umount"};
         for (int way = 0; way < 4; way++)
             for (int place = 0; place < 5; place++) {
-                if (place == 3 && !without_user_namespace) continue; /* nothing to cover there */
                 snprintf(words[count], sizeof *words, "%s:%s", ways[way], places[place]);
                 list[count] = words[count], count++;
             }
@@ -257,6 +256,37 @@ TEST(covered, "a writable proc that is COVERED lets a process set what is its ow
                 CHECK(trigger == EROFS || trigger == EACCES || trigger == ENOENT);
             }
         }
+    });
+}
+
+TEST(covered_namespaces, "a COVERED proc gives no sysctl to be written to: not of the child's own namespaces either, were it root there") {
+    BOTH_WAYS({
+        static const char *const list[] = {"write:/proc/sys/kernel/msgmax", "write:/proc/sys/fs/mqueue/msg_max", "write:/proc/sys/net/ipv4/ip_forward",
+                                           "write:/proc/sys/user/max_user_namespaces", NULL};
+        for (int covered = 0; covered < 2; covered++) {
+            sandbox_cmd *cmd = attempts(list);
+            sandbox_cmd_unshare(cmd, SANDBOX_NS_NET);
+            CHECK_EQ(sandbox_cmd_user(cmd, 0, 0), 0); /* whom the kernel lets write to them */
+            sandbox_cmd_proc(cmd, "/proc", SANDBOX_PROC_RW | (covered ? SANDBOX_PROC_COVERED : 0));
+            run_well(cmd, &result);
+            for (int i = 0; list[i]; i++) {
+                char key[64];
+                snprintf(key, sizeof key, "%s ", list[i]);
+                int seen = got(key);
+                if (covered && seen != EROFS && seen != EACCES && seen != ENOENT) FAIL("%s%d", key, seen);
+                if (!covered && i == 0) CHECK_EQ(seen, 0); /* its own, as the kernel has it */
+            }
+        }
+    });
+}
+
+TEST(covered_parts, "where proc shows processes alone there is nothing to cover, and no spawn fails for it") {
+    BOTH_WAYS({
+        sandbox_cmd *cmd = attempts((const char *const[]){"write:/proc/self/oom_score_adj", "write:/proc/sys/kernel/msgmax", NULL});
+        sandbox_cmd_proc(cmd, "/proc", SANDBOX_PROC_RW | SANDBOX_PROC_COVERED | SANDBOX_PROC_SUBSET_PID);
+        run_well(cmd, &result);
+        CHECK_EQ(got("oom_score_adj "), 0);
+        CHECK_EQ(got("msgmax "), ENOENT);
     });
 }
 

@@ -150,7 +150,6 @@ pub mod nr {
     pub const FSMOUNT: usize = 432;
     pub const OPENAT2: usize = 437;
     pub const CHDIR: usize = 49;
-    pub const FACCESSAT2: usize = 439;
     pub const FCHMOD: usize = 52;
     pub const FCHMODAT: usize = 53;
     pub const FCHMODAT2: usize = 452;
