@@ -2240,7 +2240,8 @@ int sandbox_cmd_dev(struct sandbox_cmd *cmd,
  *
  * @param lowers  Directories of the host's, topmost first, ended by NULL; 1 to 499. They are not changed.
  * @param upper   Where changes go and stay; NULL: into memory, and lost with the child.
- * @param work    An empty directory of the same mount as `upper`; NULL with it.
+ * @param work    An empty directory of the same mount as `upper`, else the spawn fails with EXDEV; NULL with it. Both
+ *                may be written in any way: relative ones count from the host's working directory at the spawn.
  * @return As sandbox_cmd_bind; -EINVAL: no lowers or too many, or one of `upper` and `work` without the other.
  */
 int sandbox_cmd_overlay(struct sandbox_cmd *cmd,

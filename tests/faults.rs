@@ -230,7 +230,7 @@ const SITES: &[(&str, usize, &[&str])] = &[
     ("memory", 1, &["memory-deny-write-execute"]),
     ("mount", 0, &[]),
     ("mount_dev", 0, &["a tmpfs for devices", "the host's /dev/urandom", "bind on \"/media/dev/null\"", "devpts", "ptmx", "\"/media/dev\" becomes read-only"]),
-    ("mount_overlay", 2, &["layer of the overlay on", "overlay of 2 lower directories"]),
+    ("mount_overlay", 3, &["layer of the overlay on", "its upper: ", "its work: ", "what holds its upper and its work", "overlay of 2 lower directories", "changes in memory", "changes kept in", "changes refused"]),
     ("mount_plan", 13, &["the host's mounts are private", "root: the host's \"/\"", "root: a new tmpfs", "a tmpfs out of reach", "over the host's root", "what to bind on", "the caller's fd",
         "if it is there", "bind on", "tmpfs of 65536 bytes", "proc hidepid invisible subset pid", "mqueue", "file \"/media/", "directory \"/media/", "symlink \"/media/", "mask \"/media/",
         "the root becomes read-only", "into the new root", "mode 711 for", "remount \"/media\"", "becomes read-only, where it is there", "bind on \"/\""]),

@@ -5,6 +5,7 @@
 
 mod calls;
 mod content;
+mod overlay;
 mod source;
 mod target;
 
@@ -16,7 +17,8 @@ use calls::*;
 use target::{lay, open_in};
 
 pub use content::{make, mask};
-pub use source::{new, open, overlay};
+pub use overlay::{hold, overlay};
+pub use source::{new, open};
 
 fn tree(block: &Block, op: &Op) -> *mut Tree {
     block.address(op.args[0]) as *mut Tree

@@ -67,9 +67,13 @@ pub enum Code {
     MountMake = 33,
     /// Something empty onto the target at `args[1]`; where nothing is there bit `args[2]` of `left_out` says so.
     MountMask = 34,
-    /// An overlay in cell `args[5]`, built on the scratch in a directory, of the layers in the `args[3]` cells from
-    /// `args[2]`; `args[4]`: its options. The names lie at `args[1]`, `LAYER_NAME` bytes each: the directory's, the
-    /// layers', then "u" and "w" (upper and work in memory) and "m".
+    /// What holds the directories in cells `args[0]` and `args[1]`, upper and work, as a mount in cell `args[2]`; at
+    /// `args[3]` is room for two paths, `PATH_ROOM` bytes each.
+    MountHold = 29,
+    /// An overlay in cell `args[5]`, built on the scratch in a directory; `args[4]`: its options. `args[3]`: of how many
+    /// layers in the cells from `args[2]`; its upper half is where the room of `MountHold` lies, 0 where
+    /// nothing is kept. The names lie at `args[1]`, `LAYER_NAME` bytes each: the directory's, the layers' ("h" that of
+    /// what holds upper and work), then "u" and "w" (upper and work) and "m".
     MountOverlay = 35,
     /// The attributes `args[1]` are added to the mount in cell `args[0]`; `args[2]` 1: which is let go of.
     MountSeal = 36,
@@ -103,6 +107,9 @@ pub enum Code {
 
 /// What each name on the scratch takes, its NULs included.
 pub const LAYER_NAME: u64 = 8;
+
+/// The longest path, and what is kept before it.
+pub const PATH_ROOM: u64 = 4096 + 16;
 
 /// What the file system's ops share: where the `Tree` lies, `args[0]` of each. A cell is an fd's number, or -1; the
 /// device numbers of the child's own memory filesystems follow, as many as `memories` says.

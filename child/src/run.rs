@@ -114,6 +114,7 @@ fn run(block: &Block, position: u32, op: &Op) -> Done {
         Code::MountAttach => mount::attach(block, op),
         Code::MountMake => mount::make(block, op),
         Code::MountMask => mount::mask(block, op),
+        Code::MountHold => mount::hold(block, op),
         Code::MountOverlay => mount::overlay(block, op),
         Code::MountSeal => mount::seal(block, op),
         Code::MountPivot => mount::pivot(block, op),

@@ -238,6 +238,7 @@ pub fn hint(text: &str, errno: i32) -> &'static str {
         libc::EROFS => "new entries go into memory of the sandbox's own, or where RW was bound",
         libc::EMFILE => "each source takes an fd until it is mounted (RLIMIT_NOFILE)",
         libc::ESTALE => "its path leads elsewhere: deleted, moved, covered, or of another mount namespace",
+        libc::EXDEV if is("layer") => "an overlay's upper and work must be of one mount",
         libc::EINVAL if is_source => "unbindable, of another mount namespace, or NON_RECURSIVE in a user namespace",
         libc::EINVAL if is("into the new root") => "the host's root is a chroot or the initramfs: neither can be pivoted",
         libc::EINVAL if is("the host's mounts") => "the host's root is no mount point (chroot)",

@@ -2,6 +2,7 @@
 
 use crate::cmd::Cmd;
 use crate::confine::{mount_dev, mount_overlay};
+use crate::confine::mount_overlay::Kept;
 use crate::confine::mount::{Kind, Mount, MountFlag, ProcFlag, Root, Source};
 use crate::confine::{identity, join};
 use crate::confine::namespace::{self, Map, Ns};
@@ -72,7 +73,7 @@ fn compile(cmd: &Cmd, plan: &mut Builder) -> Result<()> {
     let tree = tree(plan, memories);
     plan.op(ROOT, 0, Code::MountBegin, [tree, 0, 0], private);
     let default = Root { directory: None, flags: 0 };
-    let mut assembly = Assembly { plan, tree, has_files, seals: Vec::new() };
+    let mut assembly = Assembly { plan, tree, has_files, seals: Vec::new(), kept: Vec::new() };
     assembly.root(mounts.root.as_ref().unwrap_or(&default), &mounts.list, cmd)
 }
 
@@ -139,6 +140,7 @@ pub struct Assembly<'a> {
     has_files: bool,
     /// Mounts that get read-only once everything is in them.
     pub seals: Vec<(Stage, usize, Cell, String)>,
+    pub kept: Vec<Kept>,
 }
 
 impl Assembly<'_> {
@@ -157,6 +159,7 @@ impl Assembly<'_> {
             self.sources(index, mount, &mut sources)?;
             counts.push(sources.len() - before);
         }
+        mount_overlay::hold(self);
         let mut sources = sources.as_slice();
         if let Some([uid, gid]) = makers(cmd) {
             self.plan.call(ROOT, 0, libc::SYS_setfsgid, &[Arg::Value(gid.into())], format_args!("files are made as group {gid}"));

@@ -419,47 +419,6 @@ TEST(masks, "masks hide files and directories, through symlinks too; what is not
     });
 }
 
-/* --- overlays --- */
-
-TEST(overlay, "an overlay shows its lowers, topmost first, and loses its changes with the child") {
-    BOTH_WAYS({
-        const char *dir = fresh_dir();
-        char before[4000];
-        char after[4000];
-        static const char *const names[] = {"top", "middle", "bottom"};
-        for (int i = 0; i < 3; i++) {
-            make_dir(in(dir, "%s", names[i]));
-            write_file(in(dir, "%s/own-%s", names[i], names[i]), names[i]);
-            write_file(in(dir, "%s/common", names[i]), names[i]);
-        }
-        listing(dir, before, sizeof before);
-        sandbox_cmd *cmd = script("ls /o; cat /o/common; echo; echo new >/o/new; rm /o/own-bottom; echo over >/o/common; ls /o; cat /o/common");
-        const char *const lowers[] = {in(dir, "top"), in(dir, "middle"), in(dir, "bottom"), NULL};
-        CHECK_EQ(sandbox_cmd_overlay(cmd, lowers, NULL, NULL, "/o"), 0);
-        says(cmd, "common\nown-bottom\nown-middle\nown-top\ntop\ncommon\nnew\nown-middle\nown-top\nover\n");
-        CHECK_STR(listing(dir, after, sizeof after), before);
-    });
-}
-
-TEST(overlay_kept, "an overlay's changes stay in its upper directory, whatever bytes the paths hold") {
-    BOTH_WAYS({
-        static const char *const odd[] = {"plain", "a,b:c\\d", "\\", ",", ":", "=,upperdir=x", "\xff\xfe no text", "l0:l1", " \t\n"};
-        for (int i = 0; i < 9; i++) {
-            const char *dir = make_dir(in(fresh_dir(), "%s", odd[i]));
-            const char *const lowers[] = {make_dir(in(dir, "%s", odd[i])), NULL};
-            const char *upper = make_dir(in(dir, "up%s", odd[i])), *work = make_dir(in(dir, "w%s", odd[i]));
-            char text[100];
-            write_file(in(lowers[0], "file"), "lower\n");
-            sandbox_cmd *cmd = script("cat /o/file; echo upper >/o/file; echo new >/o/new; cat /o/file");
-            CHECK_EQ(sandbox_cmd_overlay(cmd, lowers, upper, work, "/o"), 0);
-            says(cmd, "lower\nupper\n");
-            CHECK_STR(read_file(in(upper, "file"), text, sizeof text), "upper\n");
-            CHECK_STR(read_file(in(upper, "new"), text, sizeof text), "new\n");
-            CHECK_STR(read_file(in(lowers[0], "file"), text, sizeof text), "lower\n");
-        }
-    });
-}
-
 /* --- many, long, strange --- */
 
 TEST(many, "256 mounts in one command") {

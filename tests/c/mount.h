@@ -8,7 +8,7 @@
 
 static struct run result;
 
-static bool is_admin(void) { return has_cap(21); }
+UNUSED static bool is_admin(void) { return has_cap(21); }
 
 /* With a user namespace by default, because an ordinary user needs one; root also goes without. */
 static bool without_user_namespace;
@@ -67,6 +67,20 @@ UNUSED static void says(sandbox_cmd *cmd, const char *wanted) {
 UNUSED static void has(sandbox_cmd *cmd, const char *wanted) {
     run_well(cmd, &result);
     CHECK_HAS(result.out, wanted);
+}
+
+enum { AFTER_SYSTEM = 5 }; /* a script's own mounts come after the system's four and proc */
+
+/* The spawn fails with this, at that mount. */
+UNUSED static void refuses(sandbox_cmd *cmd, int errnum, unsigned index, const char *word) {
+    run(cmd, &result);
+    CHECK_ERROR(result.result, result.error, errnum, SANDBOX_STAGE_MOUNT, index, word);
+}
+
+UNUSED static mode_t mode_of(const char *path) {
+    struct stat about;
+    CHECK_EQ(stat(path, &about), 0);
+    return about.st_mode & 07777;
 }
 
 UNUSED static void write_file(const char *path, const char *text) {

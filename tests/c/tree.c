@@ -1,10 +1,8 @@
-/* What completes a child's file system: files as a caller wants them, modes, remounts, terminals, overlays that nobody
- * writes to, a mount as the root; and a program that would undo what was made read-only. */
+/* What completes a child's file system: files as a caller wants them, modes, remounts, terminals, a mount as the
+ * root; and a program that would undo what was made read-only. */
 #include "mount.h"
 #include <sys/stat.h>
 
-static const char *const layers_of_none[] = {NULL};
-enum { AFTER_SYSTEM = 5 }; /* a script's own mounts come after the system's four and proc */
 
 /* "attempt" as /attempt, in the place of a shell. */
 static sandbox_cmd *attempts(const char *const *list) {
@@ -19,18 +17,6 @@ static int got(const char *what) {
     const char *line = strstr(result.out, what);
     if (!line) FAIL("no \"%s\" in \"%s\"", what, result.out);
     return atoi(line + strlen(what));
-}
-
-/* The spawn fails with this, at that mount. */
-static void refuses(sandbox_cmd *cmd, int errnum, unsigned index, const char *word) {
-    run(cmd, &result);
-    CHECK_ERROR(result.result, result.error, errnum, SANDBOX_STAGE_MOUNT, index, word);
-}
-
-static mode_t mode_of(const char *path) {
-    struct stat about;
-    CHECK_EQ(stat(path, &about), 0);
-    return about.st_mode & 07777;
 }
 
 /* --- files --- */
@@ -290,36 +276,13 @@ TEST(covered_parts, "where proc shows processes alone there is nothing to cover,
     });
 }
 
-/* --- terminals, overlays, roots --- */
+/* --- terminals, roots --- */
 
 TEST(devpts, "a devpts of the child's own: its terminals work, the host's are not there") {
     BOTH_WAYS({
         sandbox_cmd *cmd = script("ls /dev/pts; exec 3<>/dev/pts/ptmx && ls /dev/pts | tr '\\n' ' '; grep ' /dev/pts ' /proc/self/mountinfo | cut -d' ' -f6");
         CHECK_EQ(sandbox_cmd_devpts(cmd, "/dev/pts"), 0);
         says(cmd, "ptmx\n0 ptmx rw,nosuid,noexec,relatime\n");
-    });
-}
-
-TEST(overlay_ro, "an overlay that nobody writes to: the topmost layer wins, nothing can be changed, the layers stay as they are") {
-    BOTH_WAYS({
-        const char *dir = fresh_dir();
-        char before[4000];
-        char after[4000];
-        make_dir(in(dir, "top")), make_dir(in(dir, "low"));
-        write_file(in(dir, "top/both"), "top\n"), write_file(in(dir, "low/both"), "low\n"), write_file(in(dir, "low/only"), "only\n");
-        listing(dir, before, sizeof before);
-        const char *lowers[] = {in(dir, "top"), in(dir, "low"), NULL};
-        sandbox_cmd *cmd = script("cat /o/both /o/only; (: >/o/both) || echo refused; mkdir /o/new || echo refused; rm -f /o/only || echo refused; ls /o");
-        CHECK_EQ(sandbox_cmd_overlay_ro(cmd, lowers, "/o"), 0);
-        says(cmd, "top\nonly\nrefused\nrefused\nrefused\nboth\nonly\n");
-        CHECK_STR(listing(dir, after, sizeof after), before);
-        cmd = script("exit 0");
-        CHECK_EQ(sandbox_cmd_overlay_ro(cmd, (const char *const[]){in(dir, "top"), NULL}, "/o"), -EINVAL);
-        CHECK_EQ(sandbox_cmd_overlay_ro(cmd, layers_of_none, "/o"), -EINVAL);
-        sandbox_cmd_free(cmd);
-        cmd = script("exit 0");
-        CHECK_EQ(sandbox_cmd_overlay_ro(cmd, (const char *const[]){in(dir, "top"), in(dir, "none"), NULL}, "/o"), 0);
-        refuses(cmd, ENOENT, AFTER_SYSTEM, "none");
     });
 }
 

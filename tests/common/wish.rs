@@ -1,6 +1,7 @@
 //! How the tests write a command down: in a few words, checked at each.
 
 use super::*;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 /// A command being written down, with the options it was given.
 pub struct Wish {
@@ -9,6 +10,32 @@ pub struct Wish {
     program: CString,
     /// What must stay open for the command to work.
     pub kept: Vec<OwnedFd>,
+    upper: Option<Upper>,
+}
+
+/// Where an overlay's changes go: a directory and an empty one beside it, gone when dropped.
+struct Upper(std::path::PathBuf);
+
+impl Upper {
+    fn new() -> Upper {
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        let path = env::temp_dir().join(format!("sandbox-spawn-upper-{}-{}", std::process::id(), NEXT.fetch_add(1, Relaxed)));
+        for name in ["upper", "work"] {
+            fs::create_dir_all(path.join(name)).unwrap();
+        }
+        Upper(path)
+    }
+
+    fn path(&self, name: &str) -> CString {
+        c(self.0.join(name).into_os_string().into_encoded_bytes())
+    }
+}
+
+impl Drop for Upper {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir(self.0.join("work/work")); // the kernel's, closed to everybody
+        let _ = fs::remove_dir_all(&self.0);
+    }
 }
 
 // SAFETY: a command may be spawned from many threads at once.
@@ -21,7 +48,7 @@ impl Wish {
         for arg in args {
             assert_eq!(sandbox_cmd_arg(cmd, c(*arg).as_ptr()), 0);
         }
-        Wish { cmd, options: Vec::new(), program, kept: Vec::new() }
+        Wish { cmd, options: Vec::new(), program, kept: Vec::new(), upper: None }
     }
 
     pub fn set(&mut self, option: sandbox_option, value: i64) -> &mut Self {
@@ -120,6 +147,7 @@ impl Wish {
         let cmd = self.cmd;
         let root = File::open("/").unwrap();
         let lowers = [c"/usr/share".as_ptr(), c"/etc".as_ptr(), ptr::null()];
+        let upper = self.upper.insert(Upper::new());
         let set = [
             sandbox_cmd_root(cmd, c"/".as_ptr(), 1),
             sandbox_cmd_tmpfs(cmd, c"/media".as_ptr(), 65536, 0o755),
@@ -141,9 +169,10 @@ impl Wish {
             sandbox_cmd_data(cmd, c"/media/written".as_ptr(), c"text".as_ptr().cast(), 4, 0o600, 4),
             sandbox_cmd_chmod(cmd, c"/media/written".as_ptr(), 0o711),
             sandbox_cmd_overlay_ro(cmd, lowers.as_ptr(), c"/media/layers".as_ptr()),
+            sandbox_cmd_overlay(cmd, lowers.as_ptr(), upper.path("upper").as_ptr(), upper.path("work").as_ptr(), c"/media/kept".as_ptr()),
             sandbox_cmd_remount(cmd, c"/media".as_ptr(), 0),
         ];
-        assert_eq!(set, [0; 21]);
+        assert_eq!(set, [0; 22]);
         self
     }
 
@@ -167,7 +196,7 @@ impl Wish {
     }
 
     pub fn copy(&self) -> Wish {
-        Wish { cmd: sandbox_cmd_clone(self.cmd), options: self.options.clone(), program: self.program.clone(), kept: Vec::new() }
+        Wish { cmd: sandbox_cmd_clone(self.cmd), options: self.options.clone(), program: self.program.clone(), kept: Vec::new(), upper: None }
     }
 
     pub fn as_ref(&self) -> &sandbox_cmd {

@@ -153,5 +153,6 @@ pub mod nr {
     pub const FCHMOD: usize = 52;
     pub const FCHMODAT: usize = 53;
     pub const FCHMODAT2: usize = 452;
+    pub const GETCWD: usize = 17;
     pub const MOUNT_SETATTR: usize = 442;
 }

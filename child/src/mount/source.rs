@@ -1,7 +1,7 @@
 //! What is to be mounted, as mounts without a place: what the host's tree has, and new filesystems.
 
 use super::calls::*;
-use super::{cell, scratch_of, set_cell, tree};
+use super::{set_cell, tree};
 use crate::arch::nr;
 use crate::plan::{Block, NONE, Op, Tree, kind};
 use crate::run::{Done, done};
@@ -116,33 +116,4 @@ pub(super) fn is_memory(tree: *const Tree, fd: i32) -> Result<bool, i32> {
     // SAFETY: as above; all of them were written.
     let known = unsafe { core::slice::from_raw_parts(tree.add(1).cast::<u64>(), (*tree).memories as usize) };
     Ok(known.contains(&device))
-}
-
-/// The layers get names of ours, beside one another on the scratch: whatever bytes their own paths hold, the options
-/// need no escapes.
-pub fn overlay(block: &Block, op: &Op) -> Done {
-    const MS_NOSUID_NODEV: usize = 2 | 4;
-    let [_, name, layers, count, options, out] = op.args;
-    let scratch = scratch_of(block, op);
-    let here = block.address(name);
-    mkdirat(scratch, here, 0o700)?;
-    let directory = openat(scratch, here, O_PATH | O_DIRECTORY, 0)? as i32;
-    done(sys::call(nr::FCHDIR, [directory as usize, 0, 0, 0, 0, 0]))?;
-    sys::close(directory);
-    // Behind its name: the directory's own entries, each a name of eight bytes; "u", "w" and "m" are always there.
-    let mut entry = here + crate::plan::LAYER_NAME as usize;
-    for position in 0..count + 3 {
-        mkdirat(AT_FDCWD as i32, entry, 0o755)?;
-        if position < count {
-            let layer = cell(block, layers + position * 8);
-            move_to(layer, AT_FDCWD, entry)?;
-            sys::close(layer);
-        }
-        entry += crate::plan::LAYER_NAME as usize;
-    }
-    let (kind, place) = (c"overlay".as_ptr() as usize, c"m".as_ptr() as usize);
-    done(sys::call(nr::MOUNT, [kind, place, kind, MS_NOSUID_NODEV, block.address(options), 0]))?;
-    let mount = open_tree(AT_FDCWD, place, OPEN_TREE_CLONE | O_CLOEXEC)? as i32;
-    set_cell(block, out, mount);
-    Ok(0)
 }

@@ -1,0 +1,131 @@
+/* Overlays: what they show, what becomes of changes, how upper and work may be written. */
+#include "mount.h"
+
+static const char *const layers_of_none[] = {NULL};
+
+/* --- in memory --- */
+
+TEST(overlay, "an overlay shows its lowers, topmost first, and loses its changes with the child") {
+    BOTH_WAYS({
+        const char *dir = fresh_dir();
+        char before[4000];
+        char after[4000];
+        static const char *const names[] = {"top", "middle", "bottom"};
+        for (int i = 0; i < 3; i++) {
+            make_dir(in(dir, "%s", names[i]));
+            write_file(in(dir, "%s/own-%s", names[i], names[i]), names[i]);
+            write_file(in(dir, "%s/common", names[i]), names[i]);
+        }
+        listing(dir, before, sizeof before);
+        sandbox_cmd *cmd = script("ls /o; cat /o/common; echo; echo new >/o/new; rm /o/own-bottom; echo over >/o/common; ls /o; cat /o/common");
+        const char *const lowers[] = {in(dir, "top"), in(dir, "middle"), in(dir, "bottom"), NULL};
+        CHECK_EQ(sandbox_cmd_overlay(cmd, lowers, NULL, NULL, "/o"), 0);
+        says(cmd, "common\nown-bottom\nown-middle\nown-top\ntop\ncommon\nnew\nown-middle\nown-top\nover\n");
+        CHECK_STR(listing(dir, after, sizeof after), before);
+    });
+}
+
+TEST(overlay_ro, "an overlay that nobody writes to: the topmost layer wins, nothing can be changed, the layers stay as they are") {
+    BOTH_WAYS({
+        const char *dir = fresh_dir();
+        char before[4000];
+        char after[4000];
+        make_dir(in(dir, "top")), make_dir(in(dir, "low"));
+        write_file(in(dir, "top/both"), "top\n"), write_file(in(dir, "low/both"), "low\n"), write_file(in(dir, "low/only"), "only\n");
+        listing(dir, before, sizeof before);
+        const char *lowers[] = {in(dir, "top"), in(dir, "low"), NULL};
+        sandbox_cmd *cmd = script("cat /o/both /o/only; (: >/o/both) || echo refused; mkdir /o/new || echo refused; rm -f /o/only || echo refused; ls /o");
+        CHECK_EQ(sandbox_cmd_overlay_ro(cmd, lowers, "/o"), 0);
+        says(cmd, "top\nonly\nrefused\nrefused\nrefused\nboth\nonly\n");
+        CHECK_STR(listing(dir, after, sizeof after), before);
+        cmd = script("exit 0");
+        CHECK_EQ(sandbox_cmd_overlay_ro(cmd, (const char *const[]){in(dir, "top"), NULL}, "/o"), -EINVAL);
+        CHECK_EQ(sandbox_cmd_overlay_ro(cmd, layers_of_none, "/o"), -EINVAL);
+        sandbox_cmd_free(cmd);
+        cmd = script("exit 0");
+        CHECK_EQ(sandbox_cmd_overlay_ro(cmd, (const char *const[]){in(dir, "top"), in(dir, "none"), NULL}, "/o"), 0);
+        refuses(cmd, ENOENT, AFTER_SYSTEM, "none");
+    });
+}
+
+/* --- kept --- */
+
+TEST(overlay_kept, "an overlay's changes stay in its upper directory, whatever bytes the paths hold") {
+    BOTH_WAYS({
+        static const char *const odd[] = {"plain", "a,b:c\\d", "\\", ",", ":", "=,upperdir=x", "\xff\xfe no text", "l0:l1", " \t\n"};
+        for (int i = 0; i < 9; i++) {
+            const char *dir = make_dir(in(fresh_dir(), "%s", odd[i]));
+            const char *const lowers[] = {make_dir(in(dir, "%s", odd[i])), NULL};
+            const char *upper = make_dir(in(dir, "up%s", odd[i])), *work = make_dir(in(dir, "w%s", odd[i]));
+            char text[100];
+            write_file(in(lowers[0], "file"), "lower\n");
+            sandbox_cmd *cmd = script("cat /o/file; echo upper >/o/file; echo new >/o/new; cat /o/file");
+            CHECK_EQ(sandbox_cmd_overlay(cmd, lowers, upper, work, "/o"), 0);
+            says(cmd, "lower\nupper\n");
+            CHECK_STR(read_file(in(upper, "file"), text, sizeof text), "upper\n");
+            CHECK_STR(read_file(in(upper, "new"), text, sizeof text), "new\n");
+            CHECK_STR(read_file(in(lowers[0], "file"), text, sizeof text), "lower\n");
+        }
+    });
+}
+
+/* Directories of a kept overlay, beside links that lead to them; the working directory is the one that holds them. */
+static const char *several(void) {
+    const char *dir = fresh_dir();
+    static const char *const made[] = {"low", "A", "A/u", "A/w", "A/B", "A/B/w", "C", "C/u", "u", "w"};
+    for (int i = 0; i < 10; i++) make_dir(in(dir, "%s", made[i]));
+    write_file(in(dir, "low/file"), "lower\n");
+    CHECK_EQ(symlink("../C/u", in(dir, "A/away")), 0);
+    CHECK_EQ(symlink("A/w", in(dir, "lw")), 0);
+    CHECK_EQ(symlink(in(dir, "A/u"), in(dir, "lu")), 0);
+    CHECK_EQ(chdir(dir), 0);
+    return dir;
+}
+
+TEST(pairs, "upper and work may be written in any way: one absolute and one relative, through symlinks, with \"..\", far apart") {
+    BOTH_WAYS({
+        const char *dir = several();
+        char absolute[PATH_MAX];
+        char text[100];
+        const struct { const char *upper, *work, *real; } pairs[] = {
+            {"u", "w", "u"}, {absolute, "A/w", "A/u"}, {"A/away", "A/w", "C/u"}, {"A/u", "A/../A/w", "A/u"}, {"A/../u", "A/w", "u"},
+            {"lu", "lw", "A/u"}, {"lu/", "lw//", "A/u"}, {"./A/u/.", "A/B/w", "A/u"}, {"C/u", "/proc/self/cwd/A/B/w", "C/u"}, {"A/u", "w", "A/u"}};
+        snprintf(absolute, sizeof absolute, "%s", in(dir, "A/u"));
+        for (int i = 0; i < 10; i++) {
+            sandbox_cmd *cmd = script("cat /o/file; echo $0 >/o/new");
+            char number[8];
+            snprintf(number, sizeof number, "%d", i);
+            sandbox_cmd_arg(cmd, number);
+            CHECK_EQ(sandbox_cmd_overlay(cmd, (const char *const[]){"low", NULL}, pairs[i].upper, pairs[i].work, "/o"), 0);
+            CHECK_EQ(sandbox_cmd_bind(cmd, "A", "/after", 0), 0); /* still from the host's working directory */
+            run(cmd, &result);
+            if (result.result < 0 || strcmp(result.out, "lower\n") != 0) FAIL("%s, %s: %s%s", pairs[i].upper, pairs[i].work, result.out, result.error.message);
+            CHECK_EQ(atoi(read_file(in(dir, "%s/new", pairs[i].real), text, sizeof text)), i);
+            CHECK_EQ(unlink(in(dir, "%s/new", pairs[i].real)), 0);
+        }
+        CHECK_EQ(chdir("/"), 0);
+    });
+}
+
+TEST(each_spawn, "relative upper and work count from the host's working directory at each spawn, in a pool's child too") {
+    BOTH_WAYS({
+        sandbox_cmd *cmd = script("echo x >/o/new");
+        CHECK_EQ(sandbox_cmd_overlay(cmd, (const char *const[]){"low", NULL}, "u", "A/w", "/o"), 0);
+        for (int i = 0; i < 3; i++) {
+            char dir[PATH_MAX];
+            snprintf(dir, sizeof dir, "%s", several());
+            sandbox_pool *pool = i == 2 ? sandbox_pool_new(cmd, 1) : NULL;
+            sandbox_child *child;
+            sandbox_error error;
+            sandbox_status status;
+            int made = pool ? sandbox_pool_spawn(pool, NULL, &child, &error) : sandbox_spawn(cmd, &child, &error);
+            if (made < 0) FAIL("%s", error.message);
+            CHECK_EQ(sandbox_child_wait(child, -1, &status, sizeof status), 0);
+            sandbox_child_free(child);
+            sandbox_pool_free(pool);
+            CHECK_EQ(access(in(dir, "u/new"), F_OK), 0);
+        }
+        sandbox_cmd_free(cmd);
+        CHECK_EQ(chdir("/"), 0);
+    });
+}
