@@ -2239,7 +2239,10 @@ int sandbox_cmd_dev(struct sandbox_cmd *cmd,
  * No set-user-ID, no devices. In a user namespace a layer may hold no mounts below it.
  *
  * @param lowers  Directories of the host's, topmost first, ended by NULL; 1 to 499. They are not changed.
- * @param upper   Where changes go and stay; NULL: into memory, and lost with the child.
+ * @param upper   Where changes go and stay; NULL: into memory, and lost with the child. Then the overlay's own directory
+ *                has the mode and owner of the topmost lower. An owner without an id in the user namespace becomes the
+ *                user who spawns, who can do there what the lower lets him; of a group without one what the mode gives
+ *                to all is left, of an ACL the owner's part.
  * @param work    An empty directory of the same mount as `upper`, else the spawn fails with EXDEV; NULL with it. Both
  *                may be written in any way: relative ones count from the host's working directory at the spawn.
  * @return As sandbox_cmd_bind; -EINVAL: no lowers or too many, or one of `upper` and `work` without the other.

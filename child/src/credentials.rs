@@ -22,16 +22,16 @@ const PR_CAP_AMBIENT_CLEAR_ALL: usize = 4;
 const SECBIT_NOROOT: isize = 1;
 
 /// What the kernel calls version 3: two words a set.
-struct Sets {
-    effective: u64,
-    permitted: u64,
-    inheritable: u64,
+pub struct Sets {
+    pub effective: u64,
+    pub permitted: u64,
+    pub inheritable: u64,
 }
 
 impl Sets {
     const HEADER: [u32; 2] = [0x2008_0522, 0];
 
-    fn get() -> Result<Sets, i32> {
+    pub fn get() -> Result<Sets, i32> {
         let mut words = [0u32; 6];
         done(sys::call(nr::CAPGET, [Self::HEADER.as_ptr() as usize, words.as_mut_ptr() as usize, 0, 0, 0, 0]))?;
         let [effective, permitted, inheritable, effective_high, permitted_high, inheritable_high] = words.map(u64::from);
@@ -42,7 +42,7 @@ impl Sets {
         })
     }
 
-    fn set(&self) -> Done {
+    pub fn set(&self) -> Done {
         let sets = [self.effective, self.permitted, self.inheritable];
         let [effective, permitted, inheritable] = sets.map(|set| set as u32);
         let [effective_high, permitted_high, inheritable_high] = sets.map(|set| (set >> 32) as u32);

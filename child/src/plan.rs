@@ -71,7 +71,7 @@ pub enum Code {
     /// `args[3]` is room for two paths, `PATH_ROOM` bytes each.
     MountHold = 29,
     /// An overlay in cell `args[5]`, built on the scratch in a directory; `args[4]`: its options. `args[3]`: of how many
-    /// layers in the cells from `args[2]`; its upper half is where the room of `MountHold` lies, 0 where
+    /// layers (`overlay`) in the cells from `args[2]`; its upper half is where the room of `MountHold` lies, 0 where
     /// nothing is kept. The names lie at `args[1]`, `LAYER_NAME` bytes each: the directory's, the layers' ("h" that of
     /// what holds upper and work), then "u" and "w" (upper and work) and "m".
     MountOverlay = 35,
@@ -110,6 +110,12 @@ pub const LAYER_NAME: u64 = 8;
 
 /// The longest path, and what is kept before it.
 pub const PATH_ROOM: u64 = 4096 + 16;
+
+pub mod overlay {
+    pub const COUNT: u64 = 0xffff;
+    /// Upper and work are memory of the child's own.
+    pub const IN_MEMORY: u64 = 0x1_0000;
+}
 
 /// What the file system's ops share: where the `Tree` lies, `args[0]` of each. A cell is an fd's number, or -1; the
 /// device numbers of the child's own memory filesystems follow, as many as `memories` says.

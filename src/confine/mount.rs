@@ -232,6 +232,7 @@ pub fn hint(text: &str, errno: i32) -> &'static str {
         libc::EPERM if is("proc") => diagnose(&Refused::Proc, errno),
         libc::EPERM if is("mqueue") => "it needs SANDBOX_NS_IPC",
         libc::EPERM if text.contains("noatime") => "no NOATIME in a user namespace",
+        libc::EPERM if is("overlay") => "it needs CAP_SYS_ADMIN or SANDBOX_NS_USER, and CAP_CHOWN where a lower is another's",
         libc::EPERM => "it needs CAP_SYS_ADMIN or SANDBOX_NS_USER; a container may forbid it",
         libc::EOVERFLOW => "the spawning user has no id in the child's user namespace",
         libc::ENOSYS => "Linux 5.12 is needed, or a container hides its calls",

@@ -4,7 +4,7 @@
 
 use crate::confine::mount_plan::{Assembly, Cell, MOUNT, OPEN_TREE_CLONE, at};
 use crate::error::quoted;
-use sandbox_child::plan::{Code, LAYER_NAME, NONE, PATH_ROOM};
+use sandbox_child::plan::{Code, LAYER_NAME, NONE, PATH_ROOM, overlay};
 use std::ffi::{CStr, CString};
 
 /// An overlay of which the changes stay: the cells of its upper, its work and what holds both, and the room for their paths.
@@ -80,13 +80,13 @@ pub fn mount(all: &mut Assembly, index: usize, target: &CStr, (lowers, upper, is
     }
     let names = all.plan.data(&bytes).into();
     let options = all.plan.data(&options).into();
-    let kept = match upper {
-        Some((upper, _)) => format!("kept in {}", quoted(upper)),
-        None if is_read_only => "refused".to_owned(),
-        None => "in memory".to_owned(),
+    let (kept, memory) = match upper {
+        Some((upper, _)) => (format!("kept in {}", quoted(upper)), 0),
+        None if is_read_only => ("refused".to_owned(), 0),
+        None => ("in memory".to_owned(), overlay::IN_MEMORY),
     };
     let room = all.kept.iter().find(|kept| kept.index == index).map_or(0, |kept| kept.room);
-    let what = sources.len() as u64 | room << 32;
+    let what = sources.len() as u64 | memory | room << 32;
     let out = all.cell();
     let (tree, first) = (all.tree, sources.first().copied().unwrap_or(0));
     let op = all.plan.op(MOUNT, index, Code::MountOverlay, [0; 3], format_args!("overlay of {lowers} lower directories, changes {kept}"));

@@ -1,5 +1,6 @@
-/* Overlays: what they show, what becomes of changes, how upper and work may be written. */
+/* Overlays: what they show, what becomes of changes, how upper and work may be written, whom their root lets in. */
 #include "mount.h"
+#include <sys/xattr.h>
 
 static const char *const layers_of_none[] = {NULL};
 
@@ -45,6 +46,111 @@ TEST(overlay_ro, "an overlay that nobody writes to: the topmost layer wins, noth
         cmd = script("exit 0");
         CHECK_EQ(sandbox_cmd_overlay_ro(cmd, (const char *const[]){in(dir, "top"), in(dir, "none"), NULL}, "/o"), 0);
         refuses(cmd, ENOENT, AFTER_SYSTEM, "none");
+    });
+}
+
+/* The mode, owner and group that the overlay's root has inside, over `lower`. */
+static sandbox_cmd *over(const char *lower, const char *text) {
+    sandbox_cmd *cmd = script(text);
+    const char *const lowers[] = {lower, NULL};
+    CHECK_EQ(sandbox_cmd_overlay(cmd, lowers, NULL, NULL, "/o"), 0);
+    return cmd;
+}
+
+TEST(same_mode, "an overlay in memory is as open as its topmost lower: the mode, the sticky bit, the owner") {
+    BOTH_WAYS({
+        static const mode_t modes[] = {0700, 0755, 01777, 0711, 0500, 0770, 02775};
+        for (int i = 0; i < 7; i++) {
+            const char *dir = fresh_dir();
+            char wanted[100];
+            make_dir(in(dir, "low"));
+            CHECK_EQ(chmod(in(dir, "low"), modes[i]), 0);
+            struct stat about;
+            CHECK_EQ(stat(in(dir, "low"), &about), 0);
+            snprintf(wanted, sizeof wanted, "%o %u %u\n", modes[i], about.st_uid, about.st_gid);
+            says(over(in(dir, "low"), "stat -c '%a %u %g' /o"), wanted);
+        }
+    });
+}
+
+TEST(closed_lower, "a lower that is closed to the program's user is closed below an overlay in memory too") {
+    if (!is_admin()) SKIP("only root changes users");
+    need_mounts();
+    without_user_namespace = true;
+    const char *dir = fresh_dir();
+    write_file(in(dir, "file"), "secret\n");
+    for (int way = 0; way < 3; way++) {
+        CHECK_EQ(chown(dir, way == 1 ? 4321 : 0, way == 2 ? 4321 : 0), 0);
+        CHECK_EQ(chmod(dir, way == 2 ? 0750 : 0700), 0);
+        sandbox_cmd *cmd = over(dir, "cat /o/file || echo closed; ls /o || echo closed; (: >/o/new) || echo closed");
+        sandbox_cmd_user(cmd, 1234, 1234);
+        says(cmd, "closed\nclosed\nclosed\n");
+        cmd = over(dir, "cat /o/file");
+        sandbox_cmd_user(cmd, way == 1 ? 4321 : 1234, 4321);
+        if (way) says(cmd, "secret\n");
+        else sandbox_cmd_free(cmd);
+    }
+}
+
+TEST(foreign_lower, "a lower whose owner has no id in the user namespace gives its mode, and lets nobody further in than before") {
+    need_mounts();
+    static const char *const paths[] = {"/var/tmp", "/usr", "/root"};
+    for (int i = 0; i < 3; i++) {
+        struct stat about;
+        char wanted[100];
+        const char *path = paths[i];
+        if (is_admin()) { /* another's, in the eyes of root's user namespace */
+            path = fresh_dir();
+            static const mode_t modes[] = {01777, 0755, 0700};
+            make_dir(in(path, "below"));
+            CHECK_EQ(chmod(path, modes[i]), 0);
+            CHECK_EQ(chown(path, 4321, 4321), 0);
+        }
+        if (stat(path, &about) < 0) continue;
+        snprintf(wanted, sizeof wanted, "%o\n", about.st_mode & 07777 & ~(~about.st_mode << 3 & 070));
+        says(over(path, "stat -c %a /o"), wanted);
+        if (about.st_mode & 5) continue;
+        says(over(path, "ls /o || echo closed; chmod 777 /o; ls /o || echo closed; (: >/o/new) || echo closed"), "closed\nclosed\nclosed\n");
+    }
+}
+
+TEST(joined_lower, "in a joined user namespace, where files are made as the program's user, an overlay in memory is its lower's owner's too") {
+    if (!is_admin()) SKIP("only root maps other ids");
+    need_mounts();
+    const char *dir = fresh_dir();
+    char path[64];
+    write_file(in(dir, "file"), "text\n");
+    sandbox_cmd *cmd = victim("act", "cat", NULL);
+    sandbox_cmd_map_uid(cmd, 0, 0, 1000), sandbox_cmd_map_gid(cmd, 0, 0, 1000);
+    sandbox_cmd_unshare(cmd, SANDBOX_NS_USER);
+    sandbox_cmd_stdio(cmd, 0, SANDBOX_STDIO_PIPE, -1);
+    sandbox_child *held = spawned(cmd);
+    sandbox_cmd_free(cmd);
+    snprintf(path, sizeof path, "/proc/%d/ns/user", sandbox_child_pid(held));
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    for (int mode = 0755; mode >= 0700; mode -= 055) {
+        CHECK_EQ(chmod(dir, (mode_t)mode), 0);
+        cmd = with_system(sandbox_cmd_new("/bin/sh"));
+        sandbox_cmd_args(cmd, (const char *const[]){"-c", "stat -c '%a %u' /o /made; cat /o/file || echo closed", NULL});
+        CHECK_EQ(sandbox_cmd_join(cmd, fd), 0);
+        sandbox_cmd_user(cmd, 7, 7);
+        sandbox_cmd_dir(cmd, "/made", 0711);
+        CHECK_EQ(sandbox_cmd_overlay(cmd, (const char *const[]){dir, NULL}, NULL, NULL, "/o"), 0);
+        sandbox_cmd_stdio(cmd, 2, SANDBOX_STDIO_NULL, -1);
+        says(cmd, mode == 0755 ? "755 0\n711 7\ntext\n" : "700 0\n711 7\nclosed\n");
+    }
+    close(fd);
+    sandbox_child_free(held);
+}
+
+TEST(lower_with_acl, "a lower with an ACL, of which the mode tells the mask alone, lets its owner in and nobody by a group") {
+    BOTH_WAYS({
+        static const struct { uint32_t version; struct { uint16_t tag, may; uint32_t id; } entries[5]; } acl = {
+            2, {{1, 7, ~0U}, {2, 7, 12345}, {4, 0, ~0U}, {0x10, 7, ~0U}, {0x20, 0, ~0U}}};
+        const char *dir = fresh_dir();
+        if (setxattr(dir, "system.posix_acl_access", &acl, sizeof acl, 0) < 0) SKIP("no ACLs: %s", strerror(errno));
+        CHECK_EQ(mode_of(dir), 0770);
+        says(over(dir, "stat -c %a /o"), "700\n");
     });
 }
 

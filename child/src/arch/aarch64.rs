@@ -153,6 +153,8 @@ pub mod nr {
     pub const FCHMOD: usize = 52;
     pub const FCHMODAT: usize = 53;
     pub const FCHMODAT2: usize = 452;
+    pub const FCHOWNAT: usize = 54;
     pub const GETCWD: usize = 17;
+    pub const GETXATTR: usize = 8;
     pub const MOUNT_SETATTR: usize = 442;
 }

@@ -153,6 +153,8 @@ pub mod nr {
     pub const FCHMOD: usize = 91;
     pub const FCHMODAT: usize = 268;
     pub const FCHMODAT2: usize = 452;
+    pub const FCHOWNAT: usize = 260;
     pub const GETCWD: usize = 79;
+    pub const GETXATTR: usize = 191;
     pub const MOUNT_SETATTR: usize = 442;
 }

@@ -80,22 +80,24 @@ pub(super) fn move_to(fd: i32, from: usize, path: usize) -> Done {
 
 pub(super) struct Stat {
     pub(super) mode: u16,
+    /// The uid, and above it the gid.
+    pub(super) owners: u64,
     pub(super) inode: u64,
     pub(super) device: u64,
     pub(super) mount: u64,
 }
 
 pub(super) fn stat(fd: i32) -> Result<Stat, i32> {
-    const STATX_TYPE_MODE_INO_MNT_ID: usize = 1 | 2 | 0x100 | 0x1000;
+    const WANTED: usize = 1 | 2 | 8 | 0x10 | 0x100 | 0x1000; // type, mode, uid, gid, inode, mount id
     let mut buffer = sys::Buffer::<256>::new();
-    let filled = buffer.filled(|at, _| match sys::call(nr::STATX, [fd as usize, empty(), sys::AT_EMPTY_PATH, STATX_TYPE_MODE_INO_MNT_ID, at, 0]) {
+    let filled = buffer.filled(|at, _| match sys::call(nr::STATX, [fd as usize, empty(), sys::AT_EMPTY_PATH, WANTED, at, 0]) {
         0 => 256,
         failed => failed,
     })?;
-    // struct statx: mode at 28, inode at 32, device major and minor at 136, mount id at 144.
+    // struct statx: uid at 20, gid at 24, mode at 28, inode at 32, device major and minor at 136, mount id at 144.
     let number = |at: usize| filled.get(at..at + 8).and_then(|bytes| bytes.first_chunk()).map(|bytes| u64::from_ne_bytes(*bytes));
-    match (filled.get(28..30), number(32), number(136), number(144)) {
-        (Some(&[low, high]), Some(inode), Some(device), Some(mount)) => Ok(Stat { mode: u16::from_ne_bytes([low, high]), inode, device, mount }),
+    match (filled.get(28..30), number(20), number(32), number(136), number(144)) {
+        (Some(&[low, high]), Some(owners), Some(inode), Some(device), Some(mount)) => Ok(Stat { mode: u16::from_ne_bytes([low, high]), owners, inode, device, mount }),
         _ => Err(sys::EIO),
     }
 }

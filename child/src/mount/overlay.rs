@@ -4,7 +4,8 @@
 use super::calls::*;
 use super::{cell, scratch_of, set_cell};
 use crate::arch::nr;
-use crate::plan::{Block, LAYER_NAME, Op, PATH_ROOM};
+use crate::credentials::Sets;
+use crate::plan::{Block, LAYER_NAME, Op, PATH_ROOM, overlay};
 use crate::run::{Done, done};
 use crate::sys;
 
@@ -81,10 +82,19 @@ fn climb(from: i32, rest: usize) -> Result<i32, i32> {
     }
 }
 
+/// The kernel looks into the layers with the rights of who mounts; where files are made as another user, setfsuid took
+/// those over files out of effect.
 pub fn overlay(block: &Block, op: &Op) -> Done {
+    let held = Sets::get()?;
+    (Sets { effective: held.permitted, ..held }).set()?;
+    assemble(block, op)?;
+    held.set()
+}
+
+fn assemble(block: &Block, op: &Op) -> Done {
     const MS_NOSUID_NODEV: usize = 2 | 4;
     let [_, name, layers, what, options, out] = op.args;
-    let (count, rooms) = (what & u64::from(u32::MAX), what >> 32);
+    let (count, rooms) = (what & overlay::COUNT, what >> 32);
     let scratch = scratch_of(block, op);
     let here = block.address(name);
     mkdirat(scratch, here, 0o700)?;
@@ -92,7 +102,8 @@ pub fn overlay(block: &Block, op: &Op) -> Done {
     done(sys::call(nr::FCHDIR, [directory as usize, 0, 0, 0, 0, 0]))?;
     sys::close(directory);
     // Behind its name: the directory's own entries, each a name of as many bytes; "u", "w" and "m" are always there.
-    let mut entry = here + LAYER_NAME as usize;
+    let top = here + LAYER_NAME as usize;
+    let mut entry = top;
     for position in 0..count + 3 {
         if rooms != 0 && (position == count || position == count + 1) {
             let room = block.address(rooms + (position - count) * PATH_ROOM);
@@ -106,6 +117,9 @@ pub fn overlay(block: &Block, op: &Op) -> Done {
             move_to(layer, AT_FDCWD, entry)?;
             sys::close(layer);
         }
+        if position == count && what & overlay::IN_MEMORY != 0 {
+            imitate(top, entry)?;
+        }
         entry += LAYER_NAME as usize;
     }
     let (kind, place) = (c"overlay".as_ptr() as usize, entry - LAYER_NAME as usize);
@@ -113,4 +127,22 @@ pub fn overlay(block: &Block, op: &Op) -> Done {
     let mount = open_tree(AT_FDCWD, place, OPEN_TREE_CLONE | O_CLOEXEC)? as i32;
     set_cell(block, out, mount);
     Ok(0)
+}
+
+/// An overlay's root is closed to whom its upper is: so one in memory is as open as the topmost lower, no more. Ids that
+/// the user namespace lacks can't be given to it. Then it is ours, who still get no further than before: the kernel looks
+/// into a lower with the rights of who mounted it, and no capability holds over such an owner; and its group is ours, to
+/// whom the mode promises what it does to everybody. An ACL can't always be had there: its owner alone gets in.
+fn imitate(lower: usize, upper: usize) -> Done {
+    let top = openat(AT_FDCWD as i32, lower, O_PATH | O_DIRECTORY, 0)? as i32;
+    let seen = closed(top, stat(top))?;
+    let mut mode = usize::from(seen.mode) & 0o7777;
+    match done(sys::call(nr::FCHOWNAT, [AT_FDCWD, upper, seen.owners as u32 as usize, (seen.owners >> 32) as usize, 0, 0])) {
+        Err(sys::EINVAL) => mode &= !0o070 | (mode & 7) << 3,
+        given => _ = given?,
+    }
+    if sys::call(nr::GETXATTR, [lower, c"system.posix_acl_access".as_ptr() as usize, 0, 0, 0, 0]) > 0 {
+        mode &= 0o7700;
+    }
+    done(sys::call(nr::FCHMODAT, [AT_FDCWD, upper, mode, 0, 0, 0]))
 }
