@@ -154,6 +154,31 @@ TEST(lower_with_acl, "a lower with an ACL, of which the mode tells the mask alon
     });
 }
 
+TEST(file_over_memory, "a file goes into an overlay in memory, through its directories too, and never into a kept one") {
+    BOTH_WAYS({
+        const char *dir = fresh_dir();
+        char before[4000];
+        char after[4000];
+        make_dir(in(dir, "low")), make_dir(in(dir, "low/sub")), make_dir(in(dir, "up")), make_dir(in(dir, "work"));
+        const char *const lowers[] = {in(dir, "low"), NULL};
+        listing(dir, before, sizeof before);
+        sandbox_cmd *cmd = over(lowers[0], "cat /o/new /o/sub/new /o/made/new");
+        sandbox_cmd_file(cmd, "/o/new", "a", 1, 0644);
+        sandbox_cmd_file(cmd, "/o/sub/new", "b", 1, 0644);
+        sandbox_cmd_file(cmd, "/o/made/new", "c", 1, 0644);
+        says(cmd, "abc");
+        for (int kept = 0; kept < 2; kept++) {
+            cmd = script("exit 0");
+            if (kept) CHECK_EQ(sandbox_cmd_overlay(cmd, lowers, in(dir, "up"), in(dir, "work"), "/o"), 0);
+            else CHECK_EQ(sandbox_cmd_overlay_ro(cmd, (const char *const[]){lowers[0], "/usr", NULL}, "/o"), 0);
+            sandbox_cmd_file(cmd, "/o/new", "a", 1, 0644);
+            refuses(cmd, EROFS, AFTER_SYSTEM + 1, "/o/new");
+        }
+        rmdir(in(dir, "work/work")); /* the kernel's own */
+        CHECK_STR(listing(dir, after, sizeof after), before);
+    });
+}
+
 /* --- kept --- */
 
 TEST(overlay_kept, "an overlay's changes stay in its upper directory, whatever bytes the paths hold") {

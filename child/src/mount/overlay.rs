@@ -2,7 +2,8 @@
 //! another on the scratch, and upper and work are symlinks there.
 
 use super::calls::*;
-use super::{cell, scratch_of, set_cell};
+use super::source::remember;
+use super::{cell, scratch_of, set_cell, tree};
 use crate::arch::nr;
 use crate::credentials::Sets;
 use crate::plan::{Block, LAYER_NAME, Op, PATH_ROOM, overlay};
@@ -126,7 +127,7 @@ fn assemble(block: &Block, op: &Op) -> Done {
     done(sys::call(nr::MOUNT, [kind, place, kind, MS_NOSUID_NODEV, block.address(options), 0]))?;
     let mount = open_tree(AT_FDCWD, place, OPEN_TREE_CLONE | O_CLOEXEC)? as i32;
     set_cell(block, out, mount);
-    Ok(0)
+    if what & overlay::IN_MEMORY != 0 { remember(tree(block, op), mount) } else { Ok(0) }
 }
 
 /// An overlay's root is closed to whom its upper is: so one in memory is as open as the topmost lower, no more. Ids that

@@ -100,7 +100,7 @@ pub fn new(block: &Block, op: &Op) -> Done {
 }
 
 /// Notes that what is on `mount` is memory of the child's own.
-fn remember(tree: *mut Tree, mount: i32) -> Done {
+pub(super) fn remember(tree: *mut Tree, mount: i32) -> Done {
     let device = stat(mount)?.device;
     // SAFETY: the host left room for one device number a filesystem that is remembered.
     unsafe {
