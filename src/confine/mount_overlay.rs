@@ -81,7 +81,7 @@ pub fn mount(all: &mut Assembly, index: usize, target: &CStr, (lowers, upper, is
     let names = all.plan.data(&bytes).into();
     let options = all.plan.data(&options).into();
     let (kept, memory) = match upper {
-        Some((upper, _)) => (format!("kept in {}", quoted(upper)), 0),
+        Some((upper, work)) => (format!("kept in {}, work in {}", quoted(upper), quoted(work)), 0),
         None if is_read_only => ("refused".to_owned(), 0),
         None => ("in memory".to_owned(), overlay::IN_MEMORY),
     };

@@ -12,7 +12,9 @@ use crate::plan::{self, Arg, Builder};
 use sandbox_child::plan::{Code, NONE, kind};
 use std::ffi::{CStr, CString};
 use std::fmt::{self, Display, Formatter};
-use std::os::fd::AsRawFd;
+use std::fs;
+use std::os::fd::{AsRawFd, RawFd};
+use std::os::unix::ffi::OsStringExt;
 
 pub const MOUNT: Stage = Stage::SANDBOX_STAGE_MOUNT;
 const ROOT: Stage = Stage::SANDBOX_STAGE_ROOT;
@@ -112,6 +114,11 @@ fn attributes(flags: u64) -> (u64, u64) {
     (set, if set & NOATIME != 0 { ATIME } else { 0 })
 }
 
+/// What a mount leaves behind.
+fn alone(flags: u64) -> &'static str {
+    if has(flags, MountFlag::SANDBOX_MOUNT_NON_RECURSIVE) { ", without what is mounted below it" } else { "" }
+}
+
 /// "read-only, nosuid, nodev"
 struct Shown(u64);
 
@@ -126,6 +133,12 @@ impl Display for Shown {
         }
         Ok(())
     }
+}
+
+/// " of \"/usr\"": where an fd leads by now, as far as /proc tells.
+fn path_of(fd: RawFd) -> String {
+    let path = fs::read_link(format!("/proc/self/fd/{fd}")).ok().and_then(|path| CString::new(path.into_os_string().into_vec()).ok());
+    path.map_or_else(String::new, |path| format!(" of {}", quoted(&path)))
 }
 
 /// "\"/usr\"": a target as the caller sees it.
@@ -150,7 +163,7 @@ impl Assembly<'_> {
         if let Some(directory) = &root.directory {
             // Another than a directory is refused here, by the slash, and by its name.
             let path = self.plan.string(&CString::new([directory.to_bytes(), b"/"].concat()).unwrap_or_default()).into();
-            self.open(ROOT, 0, path, self.tree, root.flags, (set, clear), &format_args!("root: the host's {}, {}", quoted(directory), Shown(set)));
+            self.open(ROOT, 0, path, self.tree, root.flags, (set, clear), &format_args!("root: the host's {}, {}{}", quoted(directory), Shown(set), alone(root.flags)));
         }
         let mut sources: Vec<Cell> = Vec::new();
         let mut counts: Vec<usize> = Vec::new();
@@ -247,17 +260,18 @@ impl Assembly<'_> {
             Kind::Bind { source, flags } => {
                 let cell = self.cell();
                 let (set, clear) = attributes(*flags);
+                let alone = alone(*flags);
                 let optional = if has(*flags, MountFlag::SANDBOX_MOUNT_OPTIONAL) { ", if it is there" } else { "" };
                 match source {
                     Source::Path(path) => {
                         let at_path = self.plan.string(path).into();
                         self.open(MOUNT, index, at_path, cell, *flags, (set, clear),
-                            &format_args!("what to bind on {}: {}, {}{optional}", at(&mount.target), quoted(path), Shown(set)));
+                            &format_args!("what to bind on {}: {}, {}{alone}{optional}", at(&mount.target), quoted(path), Shown(set)));
                     }
                     Source::Fd(fd) => {
                         let slot = self.plan.slot(plan::Source::Command(fd.as_raw_fd()))?;
                         self.open(MOUNT, index, slot.into(), cell, *flags, (set, clear),
-                            &format_args!("what to bind on {}: the caller's fd, {}{optional}", at(&mount.target), Shown(set)));
+                            &format_args!("what to bind on {}: the caller's fd{}, {}{alone}{optional}", at(&mount.target), path_of(fd.as_raw_fd()), Shown(set)));
                         self.plan.set_kinds([kind::SLOT, 0, 0, 0, 0, 0]);
                     }
                 }
@@ -331,8 +345,14 @@ impl Assembly<'_> {
                 let name = self.plan.data(format!("file{index}\0").as_bytes());
                 let content = self.plan.data(data).into();
                 let rest = u64::from(*mode) | flags << 16 | u64::from(name) << 32;
+                let how = match flags {
+                    0 => "",
+                    1 => ", lain over what is there",
+                    3 => ", lain over what is there, writable",
+                    _ => ", written into what is there",
+                };
                 self.make(index, 0, target, (content, data.len() as u64), rest,
-                    &format_args!("file {} of {} bytes, mode {mode:o}", at(target), data.len()));
+                    &format_args!("file {} of {} bytes, mode {mode:o}{how}", at(target), data.len()));
             }
             Kind::Dir { mode } => self.make(index, 1, target, (0, 0), (*mode).into(), &format_args!("directory {}, mode {mode:o}", at(target))),
             Kind::Symlink { text } => {

@@ -641,16 +641,3 @@ TEST(real, "a pipeline, python and a compiler work in a root of binds") {
         }
     });
 }
-
-TEST(explained, "explain names sources, targets and flags") {
-    char text[16000];
-    sandbox_cmd *cmd = script("exit 0");
-    sandbox_cmd_bind(cmd, "/so\nurce", "a//b", SANDBOX_MOUNT_RW | SANDBOX_MOUNT_EXEC_OFF);
-    sandbox_cmd_tmpfs(cmd, "/t", 5000, 0711);
-    sandbox_cmd_mask(cmd, "/proc/kcore");
-    CHECK(sandbox_cmd_explain(cmd, text, sizeof text, NULL) > 0);
-    static const char *const words[] = {"\"/so\\nurce\"", "\"/a/b\"", "writable, nosuid, nodev, noexec", "tmpfs of 5000 bytes, mode 711", "mask \"/proc/kcore\"",
-                                        "private", "pivot_root", "read-only", "\"/lib64\"", "if it is there"};
-    for (int i = 0; i < 10; i++) CHECK_HAS(text, words[i]);
-    sandbox_cmd_free(cmd);
-}
