@@ -26,7 +26,7 @@ pub fn mount(all: &mut Assembly, index: usize, target: &CStr, nodes: &[Cell]) {
     let place = all.plan.string(target).into();
     let device = all.cell();
     all.filesystem(MOUNT, index, &["tmpfs", "mode", "0755", "size", "65536"], device, NOSUID | NODEV | NOEXEC, true, &"a tmpfs for devices, nosuid, nodev, noexec");
-    all.attach(MOUNT, index, device, place, true, &format_args!("mount it on {}", at(target)));
+    all.attach(MOUNT, index, device, place, true, &format_args!("mount the tmpfs for devices on {}", at(target)));
     for (node, cell) in NODES.iter().zip(nodes) {
         let target = below(node);
         let path = all.plan.string(&target).into();

@@ -91,5 +91,5 @@ pub fn mount(all: &mut Assembly, index: usize, target: &CStr, (lowers, upper, is
     let (tree, first) = (all.tree, sources.first().copied().unwrap_or(0));
     let op = all.plan.op(MOUNT, index, Code::MountOverlay, [0; 3], format_args!("overlay of {lowers} lower directories, changes {kept}"));
     op.args = [tree, names, first, what, options, out];
-    all.place(index, out, target, &format_args!("mount it on {}", at(target)));
+    all.place(index, out, target, &format_args!("mount the overlay on {}", at(target)));
 }

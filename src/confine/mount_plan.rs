@@ -251,7 +251,8 @@ impl Assembly<'_> {
     pub fn mounted(&mut self, index: usize, target: &CStr, strings: &[&str], set: u64, is_memory: bool, text: &dyn Display) {
         let cell = self.cell();
         self.filesystem(MOUNT, index, strings, cell, set, is_memory, &format_args!("{text}, {}", Shown(set)));
-        self.place(index, cell, target, &format_args!("mount it on {}", at(target)));
+        let kind = strings.first().unwrap_or(&"");
+        self.place(index, cell, target, &format_args!("mount the {kind} on {}", at(target)));
     }
 
     /// What a mount needs of the host's tree, opened while that is there.

@@ -53,3 +53,76 @@ TEST(told_apart, "explain tells apart what differs: a bind alone or with what is
     sandbox_cmd_overlay(cmd, (const char *const[]){"/usr", NULL}, "/the/upper", "/the/work", "/o");
     CHECK_HAS(explained(cmd), "changes kept in \"/the/upper\", work in \"/the/work\"");
 }
+
+/* --- refused by the kernel --- */
+
+static void hints(sandbox_cmd *cmd, int errnum, unsigned index, const char *word, const char *no_word) {
+    refuses(cmd, errnum, index, word);
+    if (strstr(result.error.message, no_word)) FAIL("%s", result.error.message);
+}
+
+TEST(absent, "of a target that is not there, or can't be made, no symlink is blamed; of one that leads nowhere it is") {
+    BOTH_WAYS({
+        for (int kind = 0; kind < 6; kind++) {
+            sandbox_cmd *cmd = script("exit 0");
+            switch (kind) {
+            case 0: sandbox_cmd_chmod(cmd, "/none", 0700); break;
+            case 1: sandbox_cmd_remount(cmd, "/none", 0); break;
+            case 2: sandbox_cmd_tmpfs(cmd, "/proc/x", 0, 0700); break;
+            case 3: sandbox_cmd_bind(cmd, "/etc/passwd", "/proc/x", 0); break;
+            case 4: sandbox_cmd_dir(cmd, "/proc/x/y", 0700); break;
+            default: sandbox_cmd_symlink(cmd, "text", "/proc/x");
+            }
+            if (kind < 2) hints(cmd, ENOENT, AFTER_SYSTEM, "nothing is there", "symlink");
+            else hints(cmd, EROFS, AFTER_SYSTEM, "new entries go into memory", "leads nowhere");
+        }
+        sandbox_cmd *cmd = script("exit 0");
+        sandbox_cmd_symlink(cmd, "/none", "/link");
+        sandbox_cmd_tmpfs(cmd, "/link/x", 0, 0700);
+        refuses(cmd, ENOENT, AFTER_SYSTEM + 1, "a symlink on the way leads nowhere");
+    });
+}
+
+TEST(new_file, "a new file in a tree of the host's is refused with a word on what would make it, writable as the tree may be") {
+    BOTH_WAYS({
+        const char *dir = fresh_dir();
+        for (uint64_t flags = 0; flags <= SANDBOX_MOUNT_RW; flags += SANDBOX_MOUNT_RW) {
+            sandbox_cmd *cmd = script("exit 0");
+            sandbox_cmd_bind(cmd, dir, "/a", flags);
+            sandbox_cmd_file(cmd, "/a/new", "x", 1, 0644);
+            hints(cmd, EROFS, AFTER_SYSTEM + 1, "SANDBOX_DATA_IN_PLACE", "new entries");
+        }
+        CHECK_EQ(count_entries(dir), 0);
+    });
+}
+
+TEST(kinds_apart, "a tmpfs, an overlay or a proc on a file is named, with the reason") {
+    BOTH_WAYS({
+        static const char *const names[] = {"mount the tmpfs on \"/file\"", "mount the overlay on \"/file\"", "mount the proc on \"/file\"", "mount the tmpfs for devices on"};
+        for (int kind = 0; kind < 4; kind++) {
+            sandbox_cmd *cmd = script("exit 0");
+            sandbox_cmd_file(cmd, "/file", "x", 1, 0644);
+            switch (kind) {
+            case 0: sandbox_cmd_tmpfs(cmd, "/file", 0, 0700); break;
+            case 1: sandbox_cmd_overlay(cmd, (const char *const[]){"/usr", NULL}, NULL, NULL, "/file"); break;
+            case 2: sandbox_cmd_proc(cmd, "/file", 0); break;
+            default: sandbox_cmd_dev(cmd, "/file");
+            }
+            refuses(cmd, EINVAL, AFTER_SYSTEM + 1, names[kind]);
+            CHECK_HAS(result.error.message, "a file goes on a file");
+        }
+    });
+}
+
+TEST(others_mode, "the mode of a file whose owner has no id in the user namespace can't be changed, and the message says so") {
+    need_mounts();
+    const char *dir = fresh_dir();
+    write_file(in(dir, "file"), "x");
+    if (is_admin()) CHECK_EQ(chown(in(dir, "file"), 4321, 4321), 0);
+    else dir = "/etc"; /* root's; and its own mode */
+    const char *name = is_admin() ? "file" : "passwd";
+    sandbox_cmd *cmd = script("exit 0");
+    sandbox_cmd_bind(cmd, dir, "/a", SANDBOX_MOUNT_RW);
+    sandbox_cmd_chmod(cmd, in("/a", "%s", name), mode_of(in(dir, "%s", name)));
+    hints(cmd, EPERM, AFTER_SYSTEM + 1, "its owner has no id", "CAP_SYS_ADMIN");
+}

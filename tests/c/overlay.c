@@ -172,7 +172,7 @@ TEST(file_over_memory, "a file goes into an overlay in memory, through its direc
             if (kept) CHECK_EQ(sandbox_cmd_overlay(cmd, lowers, in(dir, "up"), in(dir, "work"), "/o"), 0);
             else CHECK_EQ(sandbox_cmd_overlay_ro(cmd, (const char *const[]){lowers[0], "/usr", NULL}, "/o"), 0);
             sandbox_cmd_file(cmd, "/o/new", "a", 1, 0644);
-            refuses(cmd, EROFS, AFTER_SYSTEM + 1, "/o/new");
+            refuses(cmd, EROFS, AFTER_SYSTEM + 1, "kept in memory alone");
         }
         rmdir(in(dir, "work/work")); /* the kernel's own */
         CHECK_STR(listing(dir, after, sizeof after), before);
@@ -257,6 +257,37 @@ TEST(each_spawn, "relative upper and work count from the host's working director
             CHECK_EQ(access(in(dir, "u/new"), F_OK), 0);
         }
         sandbox_cmd_free(cmd);
+        CHECK_EQ(chdir("/"), 0);
+    });
+}
+
+static void refused(const char *lower, const char *upper, const char *work, int errnum, const char *word) {
+    sandbox_cmd *cmd = script("exit 0");
+    CHECK_EQ(sandbox_cmd_overlay(cmd, (const char *const[]){lower, NULL}, upper, work, "/o"), 0);
+    refuses(cmd, errnum, AFTER_SYSTEM, word);
+}
+
+TEST(culprits, "of an overlay that can't be had the layer is named, and the reason as far as it is known") {
+    BOTH_WAYS({
+        const char *dir = several();
+        refused("low", "none", "w", ENOENT, "its upper: \"none\"");
+        CHECK(!strstr(result.error.message, "symlink"));
+        refused("low", "u", "A/none", ENOENT, "its work: \"A/none\"");
+        CHECK(!strstr(result.error.message, "symlink"));
+        refused("low/file", NULL, NULL, ENOTDIR, "\"low/file\"");
+        CHECK_HAS(result.error.message, "a layer is a directory");
+        refused("low", "low/file", "w", ENOTDIR, "its upper: \"low/file\"");
+        refused("low", "low", "w", ELOOP, "one of its directories is another");
+        refused("low", "A", "A/w", EINVAL, "work lies in upper");
+        struct stat here;
+        struct stat shm;
+        if (stat(dir, &here) == 0 && stat("/dev/shm", &shm) == 0 && here.st_dev != shm.st_dev) refused("low", "u", "/dev/shm", EXDEV, "of one mount");
+        sandbox_cmd *cmd = over("/dev", "ls /o/shm");
+        if (without_user_namespace) says(cmd, "");
+        else {
+            refuses(cmd, EINVAL, AFTER_SYSTEM, "\"/dev\"");
+            CHECK_HAS(result.error.message, "mounts below it");
+        }
         CHECK_EQ(chdir("/"), 0);
     });
 }

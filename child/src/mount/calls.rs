@@ -56,7 +56,12 @@ pub(super) fn openat(from: i32, path: usize, flags: usize, mode: usize) -> Done 
 }
 
 pub(super) fn mkdirat(from: i32, path: usize, mode: usize) -> Done {
-    done(sys::call(nr::MKDIRAT, [from as usize, path, mode, 0, 0, 0]))
+    made(sys::call(nr::MKDIRAT, [from as usize, path, mode, 0, 0, 0]))
+}
+
+/// In a directory that is there: of one that takes no entries (proc's) the kernel says that the entry is not there.
+pub(super) fn made(result: isize) -> Done {
+    done(if result == -(sys::ENOENT as isize) { -(sys::EROFS as isize) } else { result })
 }
 
 pub(super) fn set_attributes(fd: i32, set: u64, clear: u64, recursive: usize) -> Done {

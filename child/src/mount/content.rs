@@ -25,15 +25,15 @@ pub fn make(block: &Block, op: &Op) -> Done {
         return closed(there, Ok(0)); // as it is
     }
     let parent = Parent::of(root, path)?;
-    let made = match what {
+    let entry = match what {
         1 => mkdirat(parent.fd, parent.name, mode),
-        _ => match done(sys::call(nr::SYMLINKAT, [block.address(data), parent.fd as usize, parent.name, 0, 0, 0])) {
+        _ => match made(sys::call(nr::SYMLINKAT, [block.address(data), parent.fd as usize, parent.name, 0, 0, 0])) {
             Err(sys::EEXIST) if says(parent.fd, parent.name, block.address(data)) => Ok(0),
-            made => made,
+            other => other,
         },
     };
     parent.close();
-    made
+    entry
 }
 
 /// Whether the symlink `name` says `text` already.

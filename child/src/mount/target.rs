@@ -81,7 +81,7 @@ impl Parent {
         if is_directory {
             return mkdirat(self.fd, self.name, 0o755).map(|_| NOT_OPEN);
         }
-        openat(self.fd, self.name, O_CREAT_EXCL | O_NOFOLLOW | O_WRONLY, 0o444).map(|fd| fd as i32)
+        made(sys::call(nr::OPENAT, [self.fd as usize, self.name, O_CREAT_EXCL | O_NOFOLLOW | O_WRONLY | O_CLOEXEC, 0o444, 0, 0])).map(|fd| fd as i32)
     }
 
     pub(super) fn close(&self) {
