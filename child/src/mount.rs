@@ -56,6 +56,7 @@ pub fn begin(block: &Block, op: &Op) -> Done {
     Ok(0)
 }
 
+#[inline(never)] // the image is smaller so
 pub fn attach(block: &Block, op: &Op) -> Done {
     let [_, from, target, keeps, is_root, _] = op.args;
     let mount = cell(block, from);

@@ -11,6 +11,7 @@ use crate::sys;
 use core::mem::MaybeUninit;
 use core::sync::atomic::Ordering::Relaxed;
 
+#[inline(never)] // its buffer in the interpreter's frame would make every access to that one longer
 pub fn make(block: &Block, op: &Op) -> Done {
     let [_, what, target, data, length, rest] = op.args;
     let (root, path, mode) = (root_of(block, op), block.address(target), rest as usize & 0o7777);

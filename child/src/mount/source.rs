@@ -34,6 +34,7 @@ pub fn open(block: &Block, op: &Op) -> Done {
 
 /// The host's fd belongs to a mount of the host's namespace, which the kernel will not copy from here; and a path can
 /// be swapped (CVE-2024-42472). So what is at the fd's path in this namespace is opened, and must be the same object.
+#[inline(never)] // as content's `make`
 fn found_again(fd: i32, flags: usize) -> Done {
     match open_tree(fd as usize, empty(), flags | sys::AT_EMPTY_PATH) {
         Err(sys::EINVAL) => {}
