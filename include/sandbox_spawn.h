@@ -2200,7 +2200,7 @@ int sandbox_cmd_bind_fd(struct sandbox_cmd *cmd,
  * @param bytes  The most that files in it take, rounded up to whole pages; 0: the kernel's default, half of the
  *               machine's memory.
  * @param mode   Of its root directory, 0 to 01777.
- * @return As sandbox_cmd_bind; -EINVAL: another mode.
+ * @return As sandbox_cmd_bind; -EINVAL: another mode, or more bytes than can be rounded up to pages.
  */
 int sandbox_cmd_tmpfs(struct sandbox_cmd *cmd,
                       const char *target,

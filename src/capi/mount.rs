@@ -100,7 +100,7 @@ pub extern "C" fn sandbox_cmd_bind_fd(cmd: *mut sandbox_cmd, fd: c_int, target: 
 /// @param bytes  The most that files in it take, rounded up to whole pages; 0: the kernel's default, half of the
 ///               machine's memory.
 /// @param mode   Of its root directory, 0 to 01777.
-/// @return As sandbox_cmd_bind; -EINVAL: another mode.
+/// @return As sandbox_cmd_bind; -EINVAL: another mode, or more bytes than can be rounded up to pages.
 #[unsafe(no_mangle)]
 pub extern "C" fn sandbox_cmd_tmpfs(cmd: *mut sandbox_cmd, target: *const c_char, bytes: u64, mode: u32) -> c_int {
     mount(cmd, target, |_| Ok(Kind::Tmpfs { bytes, mode }))

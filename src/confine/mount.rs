@@ -170,6 +170,22 @@ fn check(index: usize, what: &str, value: u64, allowed: u64) -> Result<()> {
     Err(refused(index, libc::EINVAL, format_args!("{what} {value:#x}")))
 }
 
+fn check_mode(index: usize, mode: u32, allowed: u32) -> Result<()> {
+    if mode & !allowed == 0 {
+        return Ok(());
+    }
+    Err(refused(index, libc::EINVAL, format_args!("mode 0{mode:o}")))
+}
+
+/// The kernel counts a tmpfs in whole pages, rounded up: what is more than it can round becomes 0, which is no limit.
+fn check_size(index: usize, bytes: u64) -> Result<()> {
+    let page = crate::memory::page_size() as u64;
+    if bytes.checked_next_multiple_of(page).is_some() {
+        return Ok(());
+    }
+    Err(refused(index, libc::EINVAL, format_args!("tmpfs of {bytes} bytes")).hint("0 is the kernel's default"))
+}
+
 impl Cmd {
     /// The index of the next mount, for messages.
     pub fn next_mount(&self) -> usize {
@@ -200,15 +216,19 @@ impl Cmd {
                     return Err(refused(index, libc::EINVAL, "proc flags: more than one way to hide processes"));
                 }
             }
-            Kind::Tmpfs { mode, .. } | Kind::Dir { mode } => check(index, "mode", u64::from(*mode), 0o1777)?,
-            Kind::File { mode, flags: 0, .. } => check(index, "mode", u64::from(*mode), 0o777)?,
+            Kind::Tmpfs { bytes, mode } => {
+                check_mode(index, *mode, 0o1777)?;
+                check_size(index, *bytes)?;
+            }
+            Kind::Dir { mode } => check_mode(index, *mode, 0o1777)?,
+            Kind::File { mode, flags: 0, .. } => check_mode(index, *mode, 0o777)?,
             Kind::File { mode, flags, .. } => {
-                check(index, "mode", u64::from(*mode), 0o7777)?;
+                check_mode(index, *mode, 0o7777)?;
                 if !matches!(flags, 1 | 3 | 4) {
                     return Err(refused(index, libc::EINVAL, format_args!("data flags {flags:#x}")));
                 }
             }
-            Kind::Chmod { mode } => check(index, "mode", u64::from(*mode), 0o7777)?,
+            Kind::Chmod { mode } => check_mode(index, *mode, 0o7777)?,
             Kind::Remount { flags } => check(index, "remount flags", *flags, RESTRICTING)?,
             Kind::Overlay { lowers, is_read_only, .. } if lowers.len() <= usize::from(*is_read_only) || lowers.len() >= MOST_LAYERS => {
                 return Err(refused(index, libc::EINVAL, format_args!("overlay of {} lower directories", lowers.len())));

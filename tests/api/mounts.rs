@@ -18,7 +18,7 @@ pub fn rows(t: &mut Table) {
         sandbox_cmd_bind_fd(cmd, 0, at, 0)
     }
     extern "C" fn tmpfs(cmd: *mut sandbox_cmd, at: *const c_char) -> c_int {
-        sandbox_cmd_tmpfs(cmd, at, u64::MAX, 0o1777)
+        sandbox_cmd_tmpfs(cmd, at, u64::MAX << 20, 0o1777)
     }
     extern "C" fn proc(cmd: *mut sandbox_cmd, at: *const c_char) -> c_int {
         sandbox_cmd_proc(cmd, at, 0x1c)
@@ -76,6 +76,7 @@ pub fn rows(t: &mut Table) {
         name!(t, setter, sandbox_cmd_proc, &format!("flags {flags:#x}"), EINVAL, |cmd| sandbox_cmd_proc(cmd, at, flags));
     }
     name!(t, setter, sandbox_cmd_root, "optional", EINVAL, |cmd| sandbox_cmd_root(cmd, at, 4));
+    name!(t, setter, sandbox_cmd_tmpfs, "more than can be rounded up", EINVAL, |cmd| sandbox_cmd_tmpfs(cmd, at, u64::MAX, 0));
     for flags in [3, 5, 6, 7, 64] {
         name!(t, setter, sandbox_cmd_proc, "two ways to hide", EINVAL, |cmd| sandbox_cmd_proc(cmd, at, flags));
     }

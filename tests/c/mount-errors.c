@@ -54,6 +54,40 @@ TEST(told_apart, "explain tells apart what differs: a bind alone or with what is
     CHECK_HAS(explained(cmd), "changes kept in \"/the/upper\", work in \"/the/work\"");
 }
 
+/* --- refused at once --- */
+
+static void latched(sandbox_cmd *cmd, int result_, const char *word) {
+    CHECK_EQ(result_, -EINVAL);
+    run(cmd, &result);
+    CHECK_ERROR(result.result, result.error, EINVAL, SANDBOX_STAGE_MOUNT, AFTER_SYSTEM, word);
+}
+
+TEST(modes_refused, "a refused mode is shown as it is written: in octal") {
+    sandbox_cmd *cmd = script("exit 0");
+    latched(cmd, sandbox_cmd_dir(cmd, "/x", 02755), "mode 02755");
+    cmd = script("exit 0");
+    latched(cmd, sandbox_cmd_tmpfs(cmd, "/x", 0, 010000), "mode 010000");
+    cmd = script("exit 0");
+    latched(cmd, sandbox_cmd_file(cmd, "/x", "x", 1, 01644), "mode 01644");
+    cmd = script("exit 0");
+    latched(cmd, sandbox_cmd_data(cmd, "/x", "x", 1, 010644, SANDBOX_DATA_MOUNT), "mode 010644");
+    cmd = script("exit 0");
+    latched(cmd, sandbox_cmd_chmod(cmd, "/x", 0x8000), "mode 0100000");
+}
+
+TEST(sizes_refused, "a size that the kernel would round up to nothing, and so to no limit, is refused; the largest other one holds") {
+    uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+    const uint64_t sizes[] = {UINT64_MAX, UINT64_MAX - page + 2};
+    for (int i = 0; i < 2; i++) {
+        sandbox_cmd *cmd = script("exit 0");
+        latched(cmd, sandbox_cmd_tmpfs(cmd, "/t", sizes[i], 0755), "bytes");
+    }
+    need_mounts();
+    sandbox_cmd *cmd = script("echo $(($(stat -f -c %b /t) > 1 << 45))");
+    CHECK_EQ(sandbox_cmd_tmpfs(cmd, "/t", UINT64_MAX - page + 1, 0755), 0);
+    says(cmd, page == 4096 ? "1\n" : "0\n");
+}
+
 /* --- refused by the kernel --- */
 
 static void hints(sandbox_cmd *cmd, int errnum, unsigned index, const char *word, const char *no_word) {
