@@ -2167,9 +2167,11 @@ int sandbox_cmd_root(struct sandbox_cmd *cmd,
  * Shows a file or directory of the host's, with what is mounted below it, at `target`: read-only throughout, no
  * set-user-ID, no devices, unless `flags` say otherwise. What the host's own mount forbids stays forbidden.
  *
- * @param source  Opened at the spawn as the child's user sees it, before its root changes; symlinks are followed.
- *                A relative one counts from the host's working directory at that moment.
- * @param target  Where it is seen in the child's root; made where it is not there.
+ * @param source  Opened at the spawn with the rights of the user who spawns, before the child's user and its root
+ *                change; in a user namespace, root has none over what belongs to ids that are not mapped there.
+ *                Symlinks are followed. A relative one counts from the host's working directory at that moment.
+ * @param target  Where it is seen in the child's root; made where it is not there. "/": the root of what follows, and
+ *                as writable as this mount is.
  * @param flags   SANDBOX_MOUNT_*.
  * @return 0; -EFAULT: a NULL; -EINVAL: an unknown flag, or a target with ".."; -ENOENT: an empty path;
  *         -ENAMETOOLONG; -E2BIG: more than 10,000 mounts.
@@ -2181,8 +2183,8 @@ int sandbox_cmd_bind(struct sandbox_cmd *cmd,
 
 /**
  * Shows what `fd` is open on, as sandbox_cmd_bind does: the very object, whatever has become of its path meanwhile.
- * Where its path no longer leads to it (deleted, moved away, mounted over) the spawn fails with ESTALE. Needs the
- * host's /proc.
+ * Where its path no longer leads to it (deleted, moved away, mounted over) the spawn fails with ESTALE; where the user
+ * who spawns may not search the directories of that path, with EACCES: it is opened anew. Needs the host's /proc.
  *
  * @param fd      Borrowed: the command keeps a duplicate. O_PATH is enough.
  * @param target  As of sandbox_cmd_bind.

@@ -73,3 +73,17 @@ TEST(fd_passed, "an fd that is bound and passed in too is both") {
         }
     });
 }
+
+TEST(fd_unreachable, "an fd whose path the spawning user may not search is refused, and the message says what is missing") {
+    if (!is_admin()) SKIP("only root can have such an fd");
+    need_mounts();
+    const char *dir = fresh_dir();
+    make_dir(in(dir, "closed"));
+    int fd = open(make_dir(in(dir, "closed/inner")), O_PATH | O_CLOEXEC);
+    CHECK_EQ(chown(in(dir, "closed"), 4321, 4321), 0);
+    CHECK_EQ(chmod(in(dir, "closed"), 0700), 0);
+    sandbox_cmd *cmd = script("exit 0");
+    sandbox_cmd_bind_fd(cmd, fd, "/a", 0);
+    close(fd);
+    refuses(cmd, EACCES, AFTER_SYSTEM, "must be allowed to search");
+}
