@@ -43,6 +43,8 @@ pub(super) unsafe fn texts<'a>(list: *const *const c_char, what: &str) -> Result
 /// alone, as it is at that point: a symlink leads wherever it says inside of it, never out. Missing directories on
 /// the way are made (mode 0755) in memory and in what is bound with SANDBOX_MOUNT_RW; elsewhere that fails (EROFS).
 /// No target holds "..". At "/" a bind, a tmpfs or an overlay becomes the root of what follows; nothing else goes there.
+/// From then on that mount's own rules hold for the root, no longer `flags`: of a tmpfs, or an overlay that is not
+/// sandbox_cmd_overlay_ro's, the program can write to it. sandbox_cmd_remount of "/" at the end makes any read-only.
 /// What is made belongs to the user who spawns, as that is seen inside (with sandbox_cmd_user and no map given: that
 /// user); where the user namespace has no id for it, to the program's user.
 ///
@@ -50,6 +52,7 @@ pub(super) unsafe fn texts<'a>(list: *const *const c_char, what: &str) -> Result
 ///                   host's own tree. Copied; a relative one counts from the host's working directory at the spawn.
 /// @param flags      SANDBOX_MOUNT_*, but OPTIONAL. Without SANDBOX_MOUNT_RW the root can't be written to by the
 ///                   program: a directory with all mounts below it from the start, a tmpfs once everything is in it.
+///                   (But what is mounted on "/" follows its own rules: see above.)
 ///                   Without SANDBOX_MOUNT_DEV no device of a directory works: sandbox_cmd_dev gives the usual ones.
 /// @return 0; -EFAULT: `cmd` is NULL; -EINVAL: an unknown flag; -ENOENT: an empty path; -ENAMETOOLONG.
 #[unsafe(no_mangle)]
@@ -97,7 +100,7 @@ pub extern "C" fn sandbox_cmd_bind_fd(cmd: *mut sandbox_cmd, fd: c_int, target: 
     })
 }
 
-/// Mounts a new, empty tmpfs: writable, no set-user-ID, no devices.
+/// Mounts a new, empty tmpfs: writable, no set-user-ID, no devices. On "/" too.
 ///
 /// @param bytes  The most that files in it take, rounded up to whole pages; 0: the kernel's default, half of the
 ///               machine's memory.
@@ -136,7 +139,7 @@ pub extern "C" fn sandbox_cmd_dev(cmd: *mut sandbox_cmd, target: *const c_char) 
 }
 
 /// Mounts an overlay: directories lain over one another, and changes apart from them. Any byte is legal in a path.
-/// No set-user-ID, no devices. In a user namespace a layer may hold no mounts below it.
+/// No set-user-ID, no devices; writable, on "/" too. In a user namespace a layer may hold no mounts below it.
 ///
 /// @param lowers  Directories of the host's, topmost first, ended by NULL; 1 to 499. They are not changed.
 /// @param upper   Where changes go and stay; NULL: into memory, and lost with the child. Then the overlay's own directory
@@ -166,7 +169,8 @@ pub extern "C" fn sandbox_cmd_overlay(cmd: *mut sandbox_cmd, lowers: *const *con
 }
 
 /// A file with this content, kept in memory alone. Where something is at the target already, the file lies over it,
-/// read-only; in a tree of the host's a new one can't be made (EROFS).
+/// read-only; in a tree of the host's a new one can't be made (EROFS), however that is bound: SANDBOX_DATA_IN_PLACE of
+/// sandbox_cmd_data makes one there.
 ///
 /// @param data    `length` bytes, copied; NULL where there are none. At most 256 MiB.
 /// @param mode    0 to 0777.
