@@ -45,7 +45,16 @@ const MFD_NOEXEC_SEAL: u32 = 8;
 const MFD_EXEC: u32 = 16;
 
 fn failed(errno: Errno, what: &str) -> Error {
-    Error::new(Stage::SANDBOX_STAGE_TRAMPOLINE, 0, errno as i32, what)
+    let hint = if errno == Errno::EFBIG { "the host's RLIMIT_FSIZE is below its size" } else { "" };
+    Error::new(Stage::SANDBOX_STAGE_TRAMPOLINE, 0, errno as i32, what).hint(hint)
+}
+
+/// What goes beyond the limit is SIGXFSZ to the host, in memory too.
+fn fits(length: usize) -> nix::Result<()> {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: a struct of ours to fill.
+    unsafe { libc::getrlimit(libc::RLIMIT_FSIZE, &raw mut limit) };
+    if u64::try_from(length).unwrap_or(u64::MAX) > limit.rlim_cur { Err(Errno::EFBIG) } else { Ok(()) }
 }
 
 fn create(name: &CStr, flags: u32, newer: u32) -> nix::Result<OwnedFd> {
@@ -68,17 +77,11 @@ pub fn program() -> Result<OwnedFd> {
 
 /// A file of these bytes, for a program to read: no change gets into it, and none of it is executed.
 pub fn input(bytes: &[u8]) -> nix::Result<OwnedFd> {
-    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: a struct of ours to fill.
-    unsafe { libc::getrlimit(libc::RLIMIT_FSIZE, &raw mut limit) };
-    // A write beyond the limit would be SIGXFSZ to the host.
-    if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > limit.rlim_cur {
-        return Err(Errno::EFBIG);
-    }
     sealed(c"sandbox-input", bytes, MFD_NOEXEC_SEAL)
 }
 
 fn sealed(name: &CStr, bytes: &[u8], newer: u32) -> nix::Result<OwnedFd> {
+    fits(bytes.len())?;
     let file = create(name, libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING, newer)?;
     let mut rest = bytes;
     while !rest.is_empty() {
@@ -108,6 +111,7 @@ pub fn memory(length: usize) -> Result<OwnedFd> {
 }
 
 pub fn resize(fd: RawFd, length: usize) -> Result<()> {
+    fits(length).map_err(|errno| failed(errno, "size the plan's memfd"))?;
     let length = libc::off_t::try_from(length).unwrap_or(libc::off_t::MAX);
     // SAFETY: no pointers.
     if unsafe { libc::ftruncate(fd, length) } < 0 {

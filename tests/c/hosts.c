@@ -49,6 +49,18 @@ TEST(many_fds, "a host with 10,000 open fds: none gets through, and each way wor
     for (int i = 0; i < 10000; i++) close(many[i]);
 }
 
+TEST(small_files, "a host with an RLIMIT_FSIZE below the trampoline's size is told EFBIG, and not ended by SIGXFSZ") {
+    CHECK_EQ(setrlimit(RLIMIT_FSIZE, &(struct rlimit){4096, 1 << 20}), 0);
+    for (int way = 0; way < WAYS; way++) {
+        run(by(way, victim("act", "exit", "5", NULL)), &result);
+        if (way == 0 || way == 3) CHECK_EQ(result.status.code, 5);
+        else CHECK_ERROR(result.result, result.error, EFBIG, SANDBOX_STAGE_TRAMPOLINE, 0, "RLIMIT_FSIZE");
+    }
+    CHECK_EQ(setrlimit(RLIMIT_FSIZE, &(struct rlimit){1 << 20, 1 << 20}), 0);
+    run(by(WITH_INIT, victim("act", "exit", "5", NULL)), &result);
+    CHECK_EQ(result.status.code, 5);
+}
+
 static sandbox_cmd *with_pipes(sandbox_cmd *cmd, int count) {
     for (int target = 0; target < count; target++) sandbox_cmd_stdio(cmd, target, SANDBOX_STDIO_PIPE, -1);
     return cmd;
