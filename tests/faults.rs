@@ -243,7 +243,7 @@ const SITES: &[(&str, usize, &[&str])] = &[
     ("process", 6, &["umask", "nice value", "CPUs", "no address space randomisation", "time stamp counter", "store bypass", "indirect branch"]),
     ("rlimit", 1, &["RLIMIT_CPU", "RLIMIT_RTTIME"]),
     ("session", 4, &["a new session", "a new process group", "a new session, where", "controlling terminal"]),
-    ("signal", 2, &["default disposition", "no signal blocked", "signal mask"]),
+    ("signal", 2, &["every signal to its default disposition", "with a handler to its default disposition", "no signal blocked", "signal mask"]),
     ("stdio", 1, &["fd 0: inherited", "/dev/null", "a pipe", "the caller's fd", "a pseudoterminal"]),
     ("trace", 1, &["PTRACE_SEIZE"]),
 ];

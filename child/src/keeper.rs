@@ -56,7 +56,7 @@ pub unsafe fn clone(args: &CloneArgs, entry: extern "C" fn(*mut u8) -> !, arg: *
     if result != -(sys::ENOSYS as isize) {
         return result;
     }
-    // All signals are blocked and the child resets their dispositions itself: CLEAR_SIGHAND is not missed.
+    // All signals are blocked, and of every plan the first op takes the handlers away: CLEAR_SIGHAND is not missed.
     let flags = (args.flags & !CLONE_CLEAR_SIGHAND) | args.exit_signal;
     let stack = (args.stack + args.stack_size) as *mut u8;
     // SAFETY: the caller's; clone returns the pidfd through the parent_tid argument.

@@ -10,7 +10,7 @@ use core::sync::atomic::{AtomicI32, AtomicU32, AtomicU64};
 pub enum Code {
     /// One system call: `number`, `args` by their `kinds`, the result kept in `out`.
     Call = 1,
-    /// Every signal to its default disposition.
+    /// Every signal to its default disposition; where `args[0]` is 1, but those that are ignored.
     ResetSignals = 2,
     /// PR_SET_PDEATHSIG `args[0]`, then the look whether the parent is still there.
     DeathSignal = 3,

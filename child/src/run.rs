@@ -65,7 +65,7 @@ fn run(block: &Block, position: u32, op: &Op) -> Done {
     let [first, second, third, ..] = op.args;
     match op.code {
         Code::Call => done(sys::call(op.number as usize, arguments(block, op))),
-        Code::ResetSignals => reset_signals(),
+        Code::ResetSignals => reset_signals(first != 0),
         Code::DeathSignal => arm_death_signal(block, first),
         Code::Gate if first as u32 == gate::MAPS => {
             meet::await_maps(block);
@@ -142,9 +142,11 @@ fn arguments(block: &Block, op: &Op) -> [usize; 6] {
 }
 
 /// CLONE_CLEAR_SIGHAND and exec leave ignored signals ignored: all 64 are set. The two that can't be say EINVAL.
-fn reset_signals() -> Done {
+fn reset_signals(keeps_ignored: bool) -> Done {
     for signal in 1..=64 {
-        sys::sigaction_default(signal);
+        if !(keeps_ignored && sys::is_ignored(signal)) {
+            sys::sigaction_default(signal);
+        }
     }
     Ok(0)
 }

@@ -147,6 +147,14 @@ pub fn sigaction_default(signal: usize) -> isize {
     call(nr::RT_SIGACTION, [signal, action.as_ptr() as usize, 0, 8, 0, 0])
 }
 
+pub fn is_ignored(signal: usize) -> bool {
+    const SIG_IGN: usize = 1;
+    let mut action = [0usize; 4];
+    call(nr::RT_SIGACTION, [signal, 0, action.as_mut_ptr() as usize, 8, 0, 0]);
+    let [handler, ..] = action;
+    handler == SIG_IGN
+}
+
 pub fn sleep_ms(milliseconds: i64) {
     let time = Timespec { seconds: 0, nanoseconds: milliseconds * 1_000_000 };
     call(nr::NANOSLEEP, [&raw const time as usize, 0, 0, 0, 0, 0]);

@@ -6,11 +6,12 @@ use crate::options::Opt;
 use crate::plan::{Arg, Builder};
 use sandbox_child::plan::Code;
 
-/// First: no handler of the host's runs in the child (all signals are blocked anyway), no ignored one stays ignored.
+/// First: no handler of the host's runs in the child (all signals are blocked anyway), no ignored one stays ignored; or
+/// those alone do. Where clone3 is missing the clone leaves the handlers, which are in memory that is shared.
 pub fn reset(cmd: &Cmd, plan: &mut Builder) -> Result<()> {
-    if cmd.options.is_on(Opt::SANDBOX_OPT_RESET_SIGNALS) {
-        plan.op(Stage::SANDBOX_STAGE_SIGNAL, 0, Code::ResetSignals, [0; 3], "every signal to its default disposition");
-    }
+    let keeps_ignored = !cmd.options.is_on(Opt::SANDBOX_OPT_RESET_SIGNALS);
+    let text = if keeps_ignored { "every signal with a handler to its default disposition" } else { "every signal to its default disposition" };
+    plan.op(Stage::SANDBOX_STAGE_SIGNAL, 0, Code::ResetSignals, [keeps_ignored.into(), 0, 0], text);
     Ok(())
 }
 

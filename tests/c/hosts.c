@@ -1,5 +1,8 @@
 /* Hosts in odd states: many fds or few, signals blocked or ignored, streams closed, statuses snatched. */
 #include "test.h"
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <stddef.h>
 #include <sys/utsname.h>
 
 static struct run result;
@@ -331,6 +334,38 @@ TEST(handlers, "the host's handlers never run in the child, though signals rain 
     kill(rain, SIGKILL);
     waitpid(rain, NULL, 0);
     CHECK(handled > 0);
+}
+
+static int signal_the_child(int32_t pid, int pidfd, void *userdata) {
+    (void)pid, (void)userdata;
+    return (int)syscall(SYS_pidfd_send_signal, pidfd, SIGWINCH, NULL, 0);
+}
+
+static void without_clone3(void) {
+    struct sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clone3, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog filter = {sizeof code / sizeof *code, code};
+    CHECK_EQ(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+    CHECK_EQ(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter, 0, 0), 0);
+}
+
+TEST(handlers_kept, "the host's handlers never run in the child, without clone3 and with RESET_SIGNALS off either") {
+    signal(SIGWINCH, count_signal);
+    signal(SIGUSR2, SIG_IGN);
+    without_clone3();
+    for (int way = 0; way < WAYS; way++) {
+        sandbox_cmd *cmd = by(way, victim("report", "status:SigIgn", "status:SigCgt", NULL));
+        sandbox_cmd_set(cmd, SANDBOX_OPT_RESET_SIGNALS, 0);
+        sandbox_cmd_on_ready(cmd, signal_the_child, NULL);
+        run_well(cmd, &result);
+        CHECK_STR(value(&result, "status:SigCgt"), "0000000000000000");
+        CHECK(strtoull(value(&result, "status:SigIgn"), NULL, 16) >> (SIGUSR2 - 1) & 1);
+        CHECK_EQ(handled, 0);
+    }
 }
 
 TEST(big, "a host with a gigabyte resident spawns with the same few page faults") {
