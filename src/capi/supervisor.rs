@@ -405,7 +405,8 @@ pub extern "C" fn sandbox_notify_path(n: *mut sandbox_notify, dirfd: c_int, addr
 /// decides by the capabilities of who opens (sysfs, cgroup): refuse those paths yourself. Of /proc only the caller's own
 /// directory is opened, and what is nobody's where the host has no more rights than it; never for writing.
 ///
-/// It does not block: a FIFO without a writer is opened for reading at once, one without a reader fails with -ENXIO.
+/// It does not block: a FIFO without a writer is opened for reading at once, one without a reader fails with -ENXIO. So
+/// does /dev/tty, which would be the host's terminal; no terminal becomes the host's controlling one.
 ///
 /// @param dirfd    As of sandbox_notify_path.
 /// @param address  The argument that points to the path.

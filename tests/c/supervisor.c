@@ -154,6 +154,20 @@ TEST(opened, "a supervisor opens files for a program, and gives it others") {
     unlink(file), unlink(link), rmdir(directory);
 }
 
+TEST(terminal, "/dev/tty is not the supervisor's terminal to a program whose files that opens") {
+    CHECK(setsid() >= 0);
+    int master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+    CHECK(master >= 0 && grantpt(master) == 0 && unlockpt(master) == 0);
+    int terminal = open(ptsname(master), O_RDWR | O_CLOEXEC);
+    int own = open("/dev/tty", O_RDWR | O_CLOEXEC);
+    if (own < 0) SKIP("/dev/tty: %s", strerror(errno));
+    CHECK_EQ(write(master, "a secret\n", 9), 9);
+    check_open("/dev/tty", "", "errno 6\n");
+    check_open("/dev/null", "", "\n");
+    signal(SIGHUP, SIG_IGN); /* the terminal's end is its session's */
+    close(own), close(terminal), close(master);
+}
+
 static int refuse(sandbox_notify *n, void *userdata) {
     *(int *)userdata = sandbox_notify_errno(n, 512);
     return -ECANCELED;

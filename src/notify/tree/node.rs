@@ -14,6 +14,8 @@ pub struct About {
     pub mode: u32,
     pub uid: u32,
     pub gid: u32,
+    /// Of a device: major and minor number.
+    pub rdev: (u32, u32),
     pub is_procfs: bool,
 }
 
@@ -51,6 +53,7 @@ impl Node {
             mode: about.stx_mode.into(),
             uid: about.stx_uid,
             gid: about.stx_gid,
+            rdev: (about.stx_rdev_major, about.stx_rdev_minor),
             is_procfs: is_procfs(fd.as_fd())?,
         };
         Ok(Node { fd, about })

@@ -34,6 +34,10 @@ impl Walk<'_> {
         if flags & libc::O_NOATIME != 0 && self.is_judge && self.notify.status()?.fsuid != node.about.uid {
             return Err(Errno::EPERM);
         }
+        // /dev/tty is whatever terminal the opener's session has: here the host's.
+        if node.about.is(libc::S_IFCHR) && node.about.rdev == (5, 0) {
+            return Err(Errno::ENXIO);
+        }
         let opened = self.notify.reopen(node.fd.as_raw_fd(), flags & !(libc::O_CREAT | libc::O_EXCL | libc::O_NOFOLLOW) | libc::O_NONBLOCK | libc::O_NOCTTY)?;
         if makes_file {
             self.own(&opened, node, mode)?;
