@@ -5,7 +5,7 @@
 use crate::arch::nr;
 use crate::plan::{Block, flag, state};
 use crate::sys::{self, PollFd, SigInfo};
-use crate::{meet, run};
+use crate::{close, meet, run};
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
 const SFD_CLOEXEC: usize = 0o2_000_000;
@@ -69,22 +69,26 @@ pub fn split(block: &Block, children: i32, held: u64) -> Result<isize, i32> {
     }
     // The host knows the init's pidfd alone; the listener is to be taken out of the program.
     let socket = block.slot(u64::from(block.socket_slot));
-    if socket >= 0 && let Err(errno) = run::send_fd(socket, pidfd) {
-        // With too many fds on their way, say (ETOOMANYREFS). The program, which would wait for ever, goes first: no
+    let sent = if socket >= 0 { run::send_fd(socket, pidfd) } else { Ok(0) };
+    let host = block.slot(u64::from(block.host_pidfd_slot));
+    if let Err(errno) = sent.and_then(|_| close_all_but_held(block, [host, pidfd, signals as i32, children], held)) {
+        // With too many fds on their way, say (ETOOMANYREFS). The program, which may wait for ever, goes first: no
         // word of its own may follow this one.
-        sys::call(nr::PIDFD_SEND_SIGNAL, [pidfd as usize, sys::SIGKILL as usize, 0, 0, 0, 0]);
+        kill(pidfd);
         sys::waitid(P_PID, pid as i32, &mut { SigInfo::EMPTY }, sys::WEXITED | sys::WALL);
+        block.final_status.store(sys::SIGKILL, Relaxed);
+        block.final_code.store(CLD_KILLED, Release); // where it was past its exec already
         run::fail(block, position, errno);
     }
-    stay(block, pid as i32, [pidfd, signals as i32, children], held)
+    stay(block, pid as i32, [pidfd, signals as i32, children], host)
 }
 
-fn stay(block: &Block, program: i32, [pidfd, signals, children]: [i32; 3], held: u64) -> ! {
+fn kill(pidfd: i32) {
+    sys::call(nr::PIDFD_SEND_SIGNAL, [pidfd as usize, sys::SIGKILL as usize, 0, 0, 0, 0]);
+}
+
+fn stay(block: &Block, program: i32, [pidfd, signals, children]: [i32; 3], mut host: i32) -> ! {
     sys::prctl(sys::PR_SET_NAME, c"sandbox-init".as_ptr() as usize, 0);
-    // The init holds nothing of the program's open.
-    let host = block.slot(u64::from(block.host_pidfd_slot));
-    close_all_but_held(block, [host, pidfd, signals, children], held);
-    let mut host = host;
     loop {
         let mut fds = [PollFd { fd: signals, events: sys::POLLIN, revents: 0 }, PollFd { fd: host, events: sys::POLLIN, revents: 0 }];
         sys::poll(&mut fds, None);
@@ -93,7 +97,7 @@ fn stay(block: &Block, program: i32, [pidfd, signals, children]: [i32; 3], held:
             host = -1; // its program runs: what a host that dies before leaves is nobody's
         } else if death.revents != 0 {
             // First what may do most harm, however long the search for the rest takes.
-            sys::call(nr::PIDFD_SEND_SIGNAL, [pidfd as usize, sys::SIGKILL as usize, 0, 0, 0, 0]);
+            kill(pidfd);
             end_the_rest(block, children);
             sys::exit_group(run::DIED);
         }
@@ -103,45 +107,15 @@ fn stay(block: &Block, program: i32, [pidfd, signals, children]: [i32; 3], held:
     }
 }
 
-/// The same with what the slots at `held` are open on.
-fn close_all_but_held(block: &Block, own: [i32; 4], held: u64) {
-    if held == 0 {
-        return close_all_but(own);
-    }
+/// And all but what the slots at `held` are open on: the init holds nothing of the program's open.
+fn close_all_but_held(block: &Block, own: [i32; 4], held: u64) -> Result<isize, i32> {
     let list = block.address(held) as *const u32;
-    let mut next = 0;
-    loop {
-        let mut least = i32::MAX;
-        let mut consider = |fd: i32| least = if fd >= next && fd < least { fd } else { least };
-        own.iter().for_each(|fd| consider(*fd));
-        // SAFETY: the host laid a number there, and that many slots behind it.
-        unsafe { (0..*list).for_each(|position| consider(block.slot((*list.add(1 + position as usize)).into()))) };
-        if least == i32::MAX {
-            break;
-        }
-        if least > next {
-            sys::close_range(next as usize, least as usize - 1, 0);
-        }
-        next = least + 1;
-    }
-    sys::close_range(next as usize, u32::MAX as usize, 0);
-}
-
-/// Lowest first, as close_range wants them. Sorted by hand: the library's sort holds a path to a panic.
-pub fn close_all_but([a, b, c, d]: [i32; 4]) {
-    let (a, b) = (a.min(b), a.max(b));
-    let (c, d) = (c.min(d), c.max(d));
-    let (a, c) = (a.min(c), a.max(c));
-    let (b, d) = (b.min(d), b.max(d));
-    let (b, c) = (b.min(c), b.max(c));
-    let mut next = 0;
-    for fd in [a, b, c, d] {
-        if fd > next {
-            sys::close_range(next as usize, fd as usize - 1, 0);
-        }
-        next = next.max(fd + 1);
-    }
-    sys::close_range(next as usize, u32::MAX as usize, 0);
+    // SAFETY: where `held` is not 0 the host laid a number there, and that many slots behind it.
+    let slots = if held == 0 { &[] } else { unsafe { core::slice::from_raw_parts(list.add(1), *list as usize) } };
+    close::all_but(|from| {
+        let own = close::lowest(&own, from);
+        slots.iter().fold(own, |least, &slot| least.min(close::lowest(&[block.slot(slot.into())], from)))
+    })
 }
 
 /// What the host queues instead of SIGKILL where that would leave the program's descendants to themselves: signal,
@@ -161,7 +135,7 @@ fn take_signal(block: &Block, program: i32, [pidfd, signals, children]: [i32; 3]
     let Ok(info) = info else { return };
     let (Some(signal), Some(code), Some(value)) = (number(info, 0), number(info, 8), number(info, 44)) else { return };
     if (signal, code, value) == END {
-        sys::call(nr::PIDFD_SEND_SIGNAL, [pidfd as usize, sys::SIGKILL as usize, 0, 0, 0, 0]);
+        kill(pidfd);
         return;
     }
     let lingers = block.flags & flag::LINGERS != 0;
@@ -192,6 +166,7 @@ fn take_signal(block: &Block, program: i32, [pidfd, signals, children]: [i32; 3]
 }
 
 const CLD_EXITED: i32 = 1;
+const CLD_KILLED: i32 = 2;
 
 /// The host sleeps on the word that says it, where the init's own end would not.
 fn report(block: &Block, ended: &SigInfo) {
@@ -249,7 +224,7 @@ fn kill_children(list: i32) -> bool {
         if pidfd >= 0 {
             if is_child(P_PIDFD, pidfd as i32) {
                 ours = true;
-                sys::call(nr::PIDFD_SEND_SIGNAL, [pidfd as usize, sys::SIGKILL as usize, 0, 0, 0, 0]);
+                kill(pidfd as i32);
             }
             sys::close(pidfd as i32);
         }
@@ -275,7 +250,7 @@ fn kill_by_trying() -> bool {
         if is_child(P_PID, pid as i32) {
             let pidfd = sys::call(nr::PIDFD_OPEN, [pid, 0, 0, 0, 0, 0]);
             if pidfd >= 0 {
-                sys::call(nr::PIDFD_SEND_SIGNAL, [pidfd as usize, sys::SIGKILL as usize, 0, 0, 0, 0]);
+                kill(pidfd as i32);
                 sys::close(pidfd as i32);
             }
         }

@@ -12,6 +12,7 @@
 #[cfg_attr(target_arch = "aarch64", path = "arch/aarch64.rs")]
 pub mod arch;
 
+pub mod close;
 pub mod credentials;
 pub mod init;
 pub mod keeper;

@@ -4,7 +4,7 @@
 use crate::arch::nr;
 use crate::plan::{AWAITED, Block, MAGIC, TRAMPOLINE_ADDRESS, gate};
 use crate::sys::{self, PollFd};
-use crate::{init, meet, run as interpreter};
+use crate::{close, meet, run as interpreter};
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 
 const O_CLOEXEC: usize = 0o2_000_000;
@@ -17,7 +17,7 @@ pub fn hold(block: &Block, control: u64, memory: u64, offset: u64) -> Result<isi
     let (control, memory, host) = (block.slot(control), block.slot(memory), block.slot(u64::from(block.host_pidfd_slot)));
     // What the host had open when this process was made, others' pipes among it, must not stay open for as long as
     // this one waits. 0 to 2 stay taken, so that no fd of the run's lands there; the run replaces them.
-    init::close_all_but([control, memory, host, -1]);
+    close::all_but(|from| close::lowest(&[control, memory, host], from))?;
     for fd in 0..3 {
         let result = sys::call(nr::DUP3, [control as usize, fd, O_CLOEXEC, 0, 0, 0]);
         if result < 0 {

@@ -3,7 +3,7 @@
 
 use crate::arch::nr;
 use crate::plan::{Block, Code, NONE, Op, flag, gate, kind, state};
-use crate::{credentials, init, keeper, meet, mount, pool, sys};
+use crate::{close, credentials, init, keeper, meet, mount, pool, sys};
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
 /// The exit code of a child that failed: never seen by anyone but the library, which reports the op instead.
@@ -76,7 +76,7 @@ fn run(block: &Block, position: u32, op: &Op) -> Done {
             Ok(0)
         }
         Code::MoveOff => move_off(block, first, second, third),
-        Code::CloseFrom => close_from(first as usize),
+        Code::CloseFrom => close::range(first as usize, close::LAST, sys::CLOSE_RANGE_CLOEXEC),
         Code::AddPersonality => add_personality(first as usize),
         Code::Speculation => force_off(first as usize),
         Code::Enter => enter(block, position, first, second),
@@ -200,41 +200,8 @@ fn place(fd: i32, target: u64) -> Done {
     done(sys::call(nr::DUP3, [fd as usize, target as usize, 0, 0, 0, 0]))
 }
 
-fn close_from(first: usize) -> Done {
-    let result = sys::close_range(first, u32::MAX as usize, sys::CLOSE_RANGE_CLOEXEC);
-    if result == 0 {
-        return Ok(0);
-    }
-    // Before Linux 5.11, or where a container's filter hides it: one by one, from the list of them.
-    close_listed(first)
-}
-
 const O_CLOEXEC: usize = 0o2_000_000;
 const AT_FDCWD: usize = -100isize as usize;
-
-fn close_listed(first: usize) -> Done {
-    let directory = done(sys::call(nr::OPENAT, [AT_FDCWD, c"/proc/self/fd".as_ptr() as usize, O_CLOEXEC, 0, 0, 0]))?;
-    let mut buffer = sys::Buffer::<1024>::new();
-    loop {
-        let mut entries = buffer.filled(|at, size| sys::call(nr::GETDENTS64, [directory as usize, at, size, 0, 0, 0]))?;
-        if entries.is_empty() {
-            break;
-        }
-        // struct linux_dirent64: inode 8, offset 8, length 2, type 1, name
-        while let Some(&[low, high]) = entries.get(16..18) {
-            let size = usize::from(u16::from_le_bytes([low, high]));
-            if let Some(fd) = entries.get(19..).and_then(decimal) && fd >= first {
-                done(sys::fcntl(fd as i32, sys::F_SETFD, sys::FD_CLOEXEC))?;
-            }
-            match entries.get(size..) {
-                Some(rest) if size > 0 => entries = rest,
-                _ => break,
-            }
-        }
-    }
-    sys::close(directory as i32);
-    Ok(0)
-}
 
 /// The number at the start of `text`, if there is one.
 pub fn decimal(text: &[u8]) -> Option<usize> {

@@ -46,11 +46,21 @@ pub fn ahead(cmd: &Cmd) -> Ahead {
 
 type When = fn(&Cmd, bool) -> bool;
 const ALWAYS: When = |_, _| true;
+/// Without close_range, which is asked for no fd that there can be.
+const CLOSES_EACH: When = |_, _| {
+    // SAFETY: no pointers.
+    unsafe { libc::syscall(libc::SYS_close_range, u32::MAX, u32::MAX, 0) < 0 }
+};
 
 /// What a held child, and then its run, may call under filters that are loaded already, and when.
 const OWN_STEPS: &[(When, Kind)] = &[
     // To be held, and to wait.
     (ALWAYS, Kind::any(libc::SYS_close_range)),
+    (CLOSES_EACH, Kind::any(libc::SYS_openat)),
+    (CLOSES_EACH, Kind::any(libc::SYS_fstatfs)),
+    (CLOSES_EACH, Kind::any(libc::SYS_getdents64)),
+    (CLOSES_EACH, Kind::any(libc::SYS_prlimit64)),
+    (CLOSES_EACH, Kind::any(libc::SYS_close)),
     (ALWAYS, Kind::any(libc::SYS_dup3)),
     (ALWAYS, Kind::with(libc::SYS_prctl, &[(0, libc::PR_GET_DUMPABLE as u64)])),
     (ALWAYS, Kind::with(libc::SYS_prctl, &[(0, libc::PR_SET_DUMPABLE as u64)])),

@@ -164,6 +164,8 @@ impl Launch {
                 let errno = block.errno.load(Acquire);
                 let error = self.plan.failure(op, errno);
                 Err(match self.plan.ops.get(op) {
+                    Some(at) if errno == libc::ENOSYS && [Code::CloseFrom, Code::Init, Code::Hold].contains(&at.code) => error.hint(
+                        "close_range is missing, no /proc lists the open fds here, and RLIMIT_NOFILE allows too many to try each"),
                     _ if errno == libc::ETOOMANYREFS => error.hint("more fds are on their way in this user's messages than RLIMIT_NOFILE allows"),
                     Some(at) if at.code == Code::Call && i64::from(at.number) == libc::SYS_unshare => {
                         let [namespaces, ..] = at.args;

@@ -1,5 +1,8 @@
 /* What a hostile tree, or one that changes meanwhile, makes of the set-up: nothing outside of the new root, ever. */
 #include "mount.h"
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <stddef.h>
 #include <sys/syscall.h>
 
 /* A tree that a stranger filled with links, bound at /w; `outside` is the host's, beside it. */
@@ -239,4 +242,78 @@ TEST(read_only_stays, "in a user namespace the program can't make a read-only bi
     CHECK_EQ(result.result, 0);
     CHECK_STR(result.out, "refused\nrefused\n");
     CHECK_EQ(count_entries(dir), 0);
+}
+
+/* --- a host without close_range --- */
+
+static void without_close_range(void) {
+    struct sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_close_range, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog filter = {sizeof code / sizeof *code, code};
+    CHECK_EQ(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+    CHECK_EQ(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter, 0, 0), 0);
+}
+
+/* What an image has in the place of /proc. */
+enum { EMPTY_LIST, FIFO_LIST, FIFO, LINK, ABSENT, FALSE_PROCS };
+
+static void make_proc(const char *image, int kind) {
+    if (kind == EMPTY_LIST || kind == FIFO_LIST) make_dir(in(image, "proc")), make_dir(in(image, "proc/self"));
+    if (kind == EMPTY_LIST) make_dir(in(image, "proc/self/fd"));
+    if (kind == FIFO_LIST) CHECK_EQ(mkfifo(in(image, "proc/self/fd"), 0644), 0);
+    if (kind == FIFO) CHECK_EQ(mkfifo(in(image, "proc"), 0644), 0);
+    if (kind == LINK) CHECK_EQ(symlink("/host/1", in(image, "proc")), 0);
+}
+
+/* While a program runs, nobody but the host holds what that has open. */
+static void holds_nothing(const char *image, int has_init, int is_pooled) {
+    int ends[2];
+    char byte = 0;
+    sandbox_child *child;
+    sandbox_error error;
+    sandbox_pool *pool = NULL;
+    CHECK(pipe(ends) == 0 && dup2(ends[1], 300) == 300);
+    close(ends[1]);
+    sandbox_cmd *cmd = confined(sandbox_cmd_new("/act"));
+    sandbox_cmd_arg(cmd, "cat");
+    if (image) sandbox_cmd_root(cmd, image, 0);
+    sandbox_cmd_stdio(cmd, 0, SANDBOX_STDIO_PIPE, -1);
+    sandbox_cmd_set(cmd, SANDBOX_OPT_INIT, (uint64_t)has_init);
+    if (is_pooled) {
+        pool = sandbox_pool_new(cmd, 1);
+        int missing = sandbox_pool_refill(pool, &error);
+        if (missing != 0) FAIL("the pool was not full: %d, %s", missing, error.message);
+    } else if (sandbox_spawn(cmd, &child, &error) < 0) {
+        FAIL("%s", error.message);
+    }
+    close(300);
+    struct pollfd end = {ends[0], POLLIN, 0};
+    CHECK_EQ(poll(&end, 1, 20000), 1);
+    CHECK_EQ(read(ends[0], &byte, 1), 0);
+    if (pool) CHECK_EQ(sandbox_pool_spawn(pool, NULL, &child, &error), 0);
+    CHECK(runs(fds_of(child).pidfd));
+    sandbox_child_free(child);
+    sandbox_pool_free(pool);
+    sandbox_cmd_free(cmd);
+    close(ends[0]);
+}
+
+TEST(no_close_range, "where close_range is missing no fd of the host's gets into a program, its init or a pool, whatever an image has for /proc") {
+    need_mounts();
+    const char *directory = fresh_dir();
+    without_close_range();
+    for (int kind = 0; kind < FALSE_PROCS; kind += stride(4)) {
+        char image[PATH_MAX];
+        snprintf(image, sizeof image, "%s", make_dir(in(directory, "image%d", kind)));
+        copy_file(beside("act"), in(image, "act"), 0755);
+        make_proc(image, kind);
+        for (int has_init = 0; has_init < 2; has_init++) holds_nothing(image, has_init, 0), holds_nothing(image, has_init, 1);
+    }
+    char line[PATH_MAX + 16];
+    snprintf(line, sizeof line, "rm -rf %s", directory);
+    CHECK_EQ(system(line), 0);
 }

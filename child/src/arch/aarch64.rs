@@ -121,7 +121,9 @@ pub mod nr {
     pub const GETRESGID: usize = 150;
     pub const GETGROUPS: usize = 158;
     pub const SETGROUPS: usize = 159;
+    pub const FSTATFS: usize = 44;
     pub const PRCTL: usize = 167;
+    pub const PRLIMIT64: usize = 261;
     pub const GETPID: usize = 172;
     pub const GETPPID: usize = 173;
     pub const GETTID: usize = 178;

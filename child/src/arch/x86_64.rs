@@ -118,7 +118,9 @@ pub mod nr {
     pub const RT_SIGPENDING: usize = 127;
     pub const SETSID: usize = 112;
     pub const PERSONALITY: usize = 135;
+    pub const FSTATFS: usize = 138;
     pub const PRCTL: usize = 157;
+    pub const PRLIMIT64: usize = 302;
     pub const GETTID: usize = 186;
     pub const FUTEX: usize = 202;
     pub const GETDENTS64: usize = 217;
