@@ -18,7 +18,7 @@ use crate::idmap;
 use crate::memory::{Mapping, USUAL_STACK};
 use crate::options::Opt;
 use crate::plan::{Plan, Role, Source};
-use crate::process::{Child, request_end};
+use crate::process::Child;
 use crate::seccomp::act;
 use crate::streams::Streams;
 use crate::trampoline;
@@ -320,8 +320,8 @@ impl Launch {
                 Ok(Child::new(pid, pidfd, listener, streams, started, self, is_under_way))
             }
             Err(error) => {
-                if self.held.is_some() && self.ends_by_request() {
-                    end_by_request(pidfd.as_raw_fd());
+                if self.held.is_some() {
+                    self.let_init_reap(pidfd.as_raw_fd());
                 }
                 end(pid, pidfd.as_raw_fd());
                 self.end_unadopted();

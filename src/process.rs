@@ -7,7 +7,6 @@ mod status;
 mod wait;
 
 pub use fds::{sandbox_fd, sandbox_fds};
-pub use kill::request_end;
 pub use status::{sandbox_cause, sandbox_status, sandbox_status_kind};
 
 use crate::cgroup::Leaf;

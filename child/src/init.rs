@@ -118,10 +118,6 @@ fn close_all_but_held(block: &Block, own: [i32; 4], held: u64) -> Result<isize, 
     })
 }
 
-/// What the host queues instead of SIGKILL where that would leave the program's descendants to themselves: signal,
-/// si_code (SI_QUEUE), value. The program's end is then followed by that of all the rest.
-pub const END: (i32, i32, i32) = (64, -1, 0x454e_4421);
-
 fn number(info: &[u8], at: usize) -> Option<i32> {
     match info.get(at..at + 4) {
         Some(&[first, second, third, fourth]) => Some(i32::from_ne_bytes([first, second, third, fourth])),
@@ -133,13 +129,14 @@ fn take_signal(block: &Block, program: i32, [pidfd, signals, children]: [i32; 3]
     let mut info = sys::Buffer::<128>::new(); // struct signalfd_siginfo: the number first
     let info = info.filled(|at, size| sys::call(nr::READ, [signals as usize, at, size, 0, 0, 0]));
     let Ok(info) = info else { return };
-    let (Some(signal), Some(code), Some(value)) = (number(info, 0), number(info, 8), number(info, 44)) else { return };
-    if (signal, code, value) == END {
+    let Some(signal) = number(info, 0) else { return };
+    // Whichever signal woke it: the host's own is one of many, where a program floods its init with others.
+    let is_to_end = block.is_to_end.load(Acquire) != 0;
+    if is_to_end {
         kill(pidfd);
-        return;
     }
     let lingers = block.flags & flag::LINGERS != 0;
-    if signal != sys::SIGCHLD && lingers {
+    if signal != sys::SIGCHLD && (lingers || is_to_end) {
         return;
     }
     if signal != sys::SIGCHLD {

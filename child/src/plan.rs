@@ -283,6 +283,8 @@ pub struct Block {
     pub run_length: AtomicU32,
     /// ... and how many it likely will.
     pub run_likely: u32,
+    /// 1: the init is to end its program, and then all the rest. The host sends it a signal as well.
+    pub is_to_end: AtomicU32,
     pub robust: Robust,
 }
 

@@ -16,11 +16,22 @@ pub(super) fn end(pid: libc::pid_t, pidfd: RawFd) {
     }
 }
 
-/// Lets an init without a pid namespace reap its program first: killed itself, it would leave that to a host which
-/// adopts orphans.
-pub(super) fn end_by_request(pidfd: RawFd) {
-    if request_end(pidfd).is_ok() {
-        let _ = fd::wait_readable(pidfd, 2000);
+impl Launch {
+    /// Asks an init to end its program, and then all the rest: killed itself, one without a pid namespace could not. What
+    /// its program may have done to it is undone by SIGCONT, which no full queue of that user's refuses.
+    pub fn request_end(&self, pidfd: RawFd) -> std::result::Result<(), Errno> {
+        self.inits_block().is_to_end.store(1, Release);
+        // SAFETY: no pointers but NULL.
+        let sent = unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pidfd, libc::SIGCONT, ptr::null::<u8>(), 0) };
+        if sent < 0 { Err(Errno::last()) } else { Ok(()) }
+    }
+
+    /// Lets an init without a pid namespace, which has its program already, reap that first: killed itself, it would leave
+    /// it to a host which adopts orphans.
+    pub(super) fn let_init_reap(&self, pidfd: RawFd) {
+        if self.ends_by_request() && self.request_end(pidfd).is_ok() {
+            let _ = fd::wait_readable(pidfd, 2000);
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! A pool's child, from its set-up to its one run: it is held where `plan::Role::Held` ends, and given the other half.
 
-use super::{AtGate, Launch, Lost, end, end_by_request, flags, futex_wake};
+use super::{AtGate, Launch, Lost, end, flags, futex_wake};
 use crate::block::{Image, Place};
 use crate::cmd::Cmd;
 use crate::error::{Error, Result, Stage};
@@ -17,25 +17,39 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::AcqRel;
 use std::time::Instant;
 
+/// Its process is ended when this is dropped.
 pub struct Held {
-    process: Process,
-    /// Its plan's other half is another launch.
-    launch: Launch,
+    process: Option<Process>,
     /// Where its run's block is to lie.
     room: Option<Mapping>,
 }
 
-/// Ended when dropped.
 struct Process {
     pid: libc::pid_t,
-    pidfd: Option<OwnedFd>,
-    /// An init that has its program already.
-    ends_by_request: bool,
+    pidfd: OwnedFd,
+    /// Its plan's other half is another launch.
+    launch: Launch,
 }
 
 impl Process {
-    fn pidfd(&self) -> Result<&OwnedFd> {
-        self.pidfd.as_ref().ok_or_else(gone)
+    fn memory(&self) -> RawFd {
+        self.launch.memory.as_ref().map_or(-1, AsRawFd::as_raw_fd)
+    }
+
+    fn map(&self, [length, likely]: [usize; 2]) -> Result<Mapping> {
+        Mapping::shared_at(length, self.memory(), self.launch.plan.run_offset, likely)
+    }
+
+    /// The number that `source` has in the child too.
+    fn number(&self, source: Source) -> RawFd {
+        let slot = self.launch.plan.slots.iter().position(|slot| *slot == source);
+        slot.map_or(-1, |slot| self.launch.block().slot(slot as u64))
+    }
+
+    fn end(self) {
+        let Process { pid, pidfd, launch } = self;
+        launch.let_init_reap(pidfd.as_raw_fd());
+        end(pid, pidfd.as_raw_fd());
     }
 }
 
@@ -51,41 +65,29 @@ impl Held {
         let (mut pid, mut pidfd) = launch.clone()?;
         let met = launch.meet(&mut pid, &mut pidfd, at_gate);
         launch.wait_for_keeper();
-        let mut held = Held { process: Process { pid, pidfd: Some(pidfd), ends_by_request: false }, launch, room: None };
-        let met = met.and_then(|is_held| match is_held {
-            true => Ok(()),
-            false => Err(held.launch.outcome(held.process.pidfd()?).err().unwrap_or_else(gone)),
-        });
+        let met = met.and_then(|is_held| if is_held { Ok(()) } else { Err(launch.outcome(&pidfd).err().unwrap_or_else(gone)) });
         if let Err(error) = met {
-            let Held { process, launch, .. } = held;
-            drop(process);
+            end(pid, pidfd.as_raw_fd());
             launch.end_unadopted();
             return Err(error);
         }
-        held.process.ends_by_request = held.launch.ends_by_request();
-        held.launch._stack = None; // it has left the host's memory
-        held.room = Some(held.map(room)?);
+        launch._stack = None; // it has left the host's memory
+        let mut held = Held { process: Some(Process { pid, pidfd, launch }), room: None };
+        held.room = Some(held.process()?.map(room)?);
         Ok(held)
     }
 
     /// Of another process's: not ours to end.
     pub fn forget(mut self) {
-        self.process.pidfd = None;
+        self.process = None;
     }
 
-    fn map(&self, [length, likely]: [usize; 2]) -> Result<Mapping> {
-        let memory = self.launch.memory.as_ref().map_or(-1, AsRawFd::as_raw_fd);
-        Mapping::shared_at(length, memory, self.launch.plan.run_offset, likely)
+    fn process(&self) -> Result<&Process> {
+        self.process.as_ref().ok_or_else(gone)
     }
 
     pub fn has_ended(&self) -> bool {
-        self.process.pidfd().is_ok_and(|pidfd| fd::has_ended(pidfd.as_raw_fd()))
-    }
-
-    /// The number that `source` has in the child too.
-    fn number(&self, source: Source) -> RawFd {
-        let slot = self.launch.plan.slots.iter().position(|slot| *slot == source);
-        slot.map_or(-1, |slot| self.launch.block().slot(slot as u64))
+        self.process().is_ok_and(|process| fd::has_ended(process.pidfd.as_raw_fd()))
     }
 
     /// Hands the run over, and sees it begin.
@@ -104,16 +106,16 @@ impl Held {
         }
         // What comes back through it: an init's word of its program, and a listener that can't be taken.
         let takes_socket = run.plan.has_init || run.block().flags & flag::SEND_LISTENER != 0;
-        let Held { mut process, launch: Launch { place, socket, leaf, .. }, .. } = self;
+        let Some(Process { pid, pidfd, launch: Launch { place, socket, leaf, .. } }) = self.process.take() else { return Err(failed(gone())) };
         run.held = Some(place);
         run.leaf = leaf;
         run.socket = socket.filter(|_| takes_socket);
-        let Some(pidfd) = process.pidfd.take() else { return Err(failed(gone())) };
-        run.see_through_exec(cmd, streams, (process.pid, pidfd), started, at_gate)
+        run.see_through_exec(cmd, streams, (pid, pidfd), started, at_gate)
     }
 
     fn send(&self, fds: &[RawFd]) -> std::result::Result<(), Lost> {
-        let socket = self.launch.socket.as_ref().ok_or_else(|| Lost { error: gone(), is_replaceable: false })?;
+        let socket = self.process.as_ref().and_then(|process| process.launch.socket.as_ref());
+        let socket = socket.ok_or_else(|| Lost { error: gone(), is_replaceable: false })?;
         handoff::send(socket, fds).map_err(|errno| {
             let error = Error::new(Stage::SANDBOX_STAGE_FD, 0, errno as i32, "the fds' way to the held child");
             Lost { error, is_replaceable: self.has_ended() }
@@ -122,31 +124,31 @@ impl Held {
 
     /// The run's block in its place, told to the child.
     fn prepare(&mut self, plan: Arc<Plan>, streams: &Streams) -> Result<Launch> {
+        let room = self.room.take();
+        let process = self.process()?;
+        let held = &process.launch;
         let mut image = Image::new(&plan);
         let sends_listener = plan.slots.contains(&Source::Handoff) && !handoff::may_take_fds();
         for (slot, source) in plan.slots.iter().enumerate() {
             let number = match *source {
                 Source::Command(_) | Source::Stdio(_) => AWAITED,
-                Source::Handoff | Source::Control => self.number(Source::Control),
-                Source::Host => self.number(Source::Host),
+                Source::Handoff | Source::Control => process.number(Source::Control),
+                Source::Host => process.number(Source::Host),
                 _ => -1,
             };
             image.set_slot(slot, number);
         }
         let length = image.length(&plan);
-        let mut room = self.room.take().filter(|room| room.length() >= length);
-        if room.is_none() {
-            let memory = self.launch.memory.as_ref().map_or(-1, AsRawFd::as_raw_fd);
-            trampoline::resize(memory, self.launch.plan.run_offset + length)?;
-            room = Some(self.map([length; 2])?);
-        }
-        let Some(room) = room else { return Err(Error::setup(libc::ENOMEM, "room for a run")) };
+        let room = if let Some(room) = room.filter(|room| room.length() >= length) { room } else {
+            trampoline::resize(process.memory(), held.plan.run_offset + length)?;
+            process.map([length; 2])?
+        };
         let place = Place::new(room, 0);
         // SAFETY: the place has room for the image, and the child does not look at it before its message comes.
         // An init is no parent that its program could know the host by: the pidfd tells instead.
         unsafe { image.place(&plan, place.address(), flags(&plan, streams, sends_listener) | flag::OWN_MEMORY, 0)? };
         let mut launch = Launch {
-            base: TRAMPOLINE_ADDRESS + self.launch.plan.run_offset,
+            base: TRAMPOLINE_ADDRESS + held.plan.run_offset,
             plan,
             place,
             _stack: None,
@@ -163,7 +165,7 @@ impl Held {
             has_met: false,
         };
         launch.place_filters(&image)?;
-        let told = &self.launch.block().run_length;
+        let told = &held.block().run_length;
         if told.swap(u32::try_from(length).unwrap_or(u32::MAX), AcqRel) != 0 {
             futex_wake(told);
         }
@@ -181,13 +183,10 @@ fn given(plan: &Plan, streams: &Streams) -> Vec<RawFd> {
     given.collect()
 }
 
-impl Drop for Process {
+impl Drop for Held {
     fn drop(&mut self) {
-        if let Some(pidfd) = self.pidfd.take() {
-            if self.ends_by_request {
-                end_by_request(pidfd.as_raw_fd());
-            }
-            end(self.pid, pidfd.as_raw_fd());
+        if let Some(process) = self.process.take() {
+            process.end();
         }
     }
 }

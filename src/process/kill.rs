@@ -3,8 +3,7 @@
 use crate::fd;
 use crate::process::{Child, lock};
 use nix::errno::Errno;
-use sandbox_child::init;
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::AsRawFd;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
@@ -22,8 +21,8 @@ impl Child {
         if signal != 0 {
             self.sent.store(signal, Relaxed);
         }
-        if signal == libc::SIGKILL && self.ends_by_request() {
-            return request_end(self.pidfd.as_raw_fd());
+        if let Some(launch) = self.launch.as_ref().filter(|_| signal == libc::SIGKILL && self.ends_by_request()) {
+            return launch.request_end(self.pidfd.as_raw_fd());
         }
         match &self.leaf {
             Some(leaf) if signal == libc::SIGKILL && leaf.kill().is_ok() => Ok(()),
@@ -53,9 +52,16 @@ impl Child {
     /// Kills it with all that its init can reach.
     pub fn end(&self) {
         let _ = self.kill(libc::SIGKILL); // ESRCH: it has ended
-        if self.ends_by_request() && self.wait(2000) == Err(Errno::ETIMEDOUT) {
-            let _ = self.send(libc::SIGKILL); // stopped, or overwhelmed
+        if !self.ends_by_request() {
+            return;
         }
+        for _ in 0..20 {
+            if self.wait(100) != Err(Errno::ETIMEDOUT) {
+                return;
+            }
+            let _ = self.kill(libc::SIGKILL); // its program has stopped it again
+        }
+        let _ = self.send(libc::SIGKILL); // overwhelmed
     }
 
     /// Whether an init is to kill the program: the one without a pid namespace ends the rest too, and the one with it has
@@ -69,17 +75,4 @@ impl Child {
         let sent = unsafe { libc::syscall(libc::SYS_pidfd_send_signal, self.pidfd.as_raw_fd(), signal, std::ptr::null::<u8>(), 0) };
         if sent < 0 { Err(Errno::last()) } else { Ok(()) }
     }
-}
-
-/// Asks an init to end its program, and then all the rest: killed itself, one without a pid namespace could not.
-pub fn request_end(pidfd: RawFd) -> Result<(), Errno> {
-    let (signal, code, value) = init::END;
-    // The head of a queued signal's siginfo: signo, errno, code, a gap, pid, uid, value.
-    let mut info = [0i32; 32];
-    for (place, number) in info.iter_mut().zip([signal, 0, code, 0, 0, 0, value]) {
-        *place = number;
-    }
-    // SAFETY: 128 bytes, the size of the kernel's siginfo.
-    let sent = unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pidfd, signal, info.as_ptr(), 0) };
-    if sent < 0 { Err(Errno::last()) } else { Ok(()) }
 }

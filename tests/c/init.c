@@ -67,6 +67,13 @@ static sandbox_child *piped(sandbox_cmd *cmd) {
     return child;
 }
 
+static bool unshares(uint64_t namespaces) {
+    sandbox_cmd *cmd = victim("act", "exit", "0", NULL);
+    sandbox_cmd_unshare(cmd, namespaces);
+    run(cmd, &result);
+    return result.result == 0;
+}
+
 TEST(rest_exit, "what is left when the program exits, or dies, ends with it") {
     const char *ways[] = {"orphan", "orphan-and-signal"};
     for (int way = 0; way < 2; way++) {
@@ -103,6 +110,43 @@ TEST(rest_kill, "SIGKILL through the handle ends the program and all that is lef
     CHECK(ends(orphan));
     close(orphan);
     sandbox_child_free(child);
+}
+
+/* The ways to end a program that has made ready for it. */
+static void ends_it(const char *act, const char *said, uint64_t namespaces, int way) {
+    sandbox_cmd *cmd = under_init(victim("act", act, NULL));
+    sandbox_cmd_unshare(cmd, namespaces);
+    sandbox_child *child = piped(cmd);
+    sandbox_status status;
+    char line[64];
+    FILE *out = fdopen(sandbox_child_take_fd(child, SANDBOX_FD_STDOUT), "r");
+    CHECK(out && fgets(line, sizeof line, out));
+    int orphan = namespaces ? -1 : (int)syscall(SYS_pidfd_open, atoi(line), 0);
+    CHECK(fgets(line, sizeof line, out));
+    CHECK_STR(line, said);
+    if (way == 0) CHECK_EQ(sandbox_child_kill(child, SIGKILL), 0);
+    if (way == 1) CHECK_EQ(sandbox_child_kill_all(child), 0);
+    if (way < 2) {
+        CHECK_EQ(sandbox_child_wait(child, 20000, &status, sizeof status), 0);
+        CHECK(status.kind == SANDBOX_SIGNALED && status.code == SIGKILL && status.cause == SANDBOX_CAUSE_KILLED);
+    }
+    sandbox_child_free(child);
+    CHECK(!fgets(line, sizeof line, out)); /* nobody holds it any more */
+    CHECK(orphan < 0 || ends(orphan));
+    if (orphan >= 0) close(orphan);
+    fclose(out);
+}
+
+TEST(full_queue, "a program that fills its user's queue of signals is ended all the same, by kill, kill_all and free") {
+    bool has_namespaces = unshares(SANDBOX_NS_USER | SANDBOX_NS_PID);
+    for (int way = 0; way < 3; way++) {
+        ends_it("orphan-and-fill-queue", "full\n", 0, way);
+        if (has_namespaces) ends_it("orphan-and-fill-queue", "full\n", SANDBOX_NS_USER | SANDBOX_NS_PID, way);
+    }
+}
+
+TEST(stopped_init, "a program that stops its init is ended all the same, by kill, kill_all and free") {
+    for (int way = 0; way < 3; way++) ends_it("orphan-and-stop-parent", "stopped\n", 0, way);
 }
 
 TEST(forwards, "signals to the init reach the program") {

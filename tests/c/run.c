@@ -227,6 +227,21 @@ TEST(wall, "a program that sleeps too long is ended, with all of its own") {
     sandbox_result_free(result);
 }
 
+TEST(wall_hostile, "a program that fills its user's queue of signals, or stops its init, has no longer than another") {
+    static const char *const acts[] = {"orphan-and-fill-queue", "orphan-and-stop-parent"};
+    for (int i = 0; i < 2; i++) {
+        options.wall_time_ms = test_scale() > 1 ? 8000 : 1500;
+        sandbox_result *result = run_cmd(victim("act", acts[i], NULL), NULL);
+        check_killed(result, SANDBOX_CAUSE_TIMEOUT, SANDBOX_LIMIT_WALL_TIME);
+        CHECK_HAS(text_of(result, 1), i ? "\nstopped\n" : "\nfull\n");
+        CHECK(status_of(result).wall_time_us < 20000000);
+        int orphan = (int)syscall(SYS_pidfd_open, atoi(text_of(result, 1)), 0);
+        CHECK(orphan < 0 || !runs(orphan));
+        if (orphan >= 0) close(orphan);
+        sandbox_result_free(result);
+    }
+}
+
 TEST(wall_pid_namespace, "the same in a pid namespace, with and without an init") {
     for (int init = 0; init < 2; init++) {
         const char *word = mark();

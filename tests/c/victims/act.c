@@ -130,6 +130,21 @@ static int bomb(int most) {
     return 0;
 }
 
+/* Queues signals to itself until its user may have no more of them. */
+static int fill_queue(void) {
+    sigset_t all;
+    union sigval none = {0};
+    sigfillset(&all);
+    sigprocmask(SIG_SETMASK, &all, NULL);
+    while (sigqueue(getpid(), SIGRTMIN + 3, none) == 0) {}
+    return printf("%s\n", errno == EAGAIN ? "full" : strerror(errno)), fflush(stdout), pause_ms(600000), 0;
+}
+
+static int stop_parent(void) {
+    int result = kill(getppid(), SIGSTOP);
+    return printf("%s\n", result == 0 ? "stopped" : strerror(errno)), fflush(stdout), pause_ms(600000), 0;
+}
+
 int main(int argc, char **argv) {
     const char *what = argc > 1 ? argv[1] : "";
     int n = argc > 2 ? atoi(argv[2]) : 0;
@@ -145,6 +160,8 @@ int main(int argc, char **argv) {
     if (!strcmp(what, "orphan")) return leave_orphan();
     if (!strcmp(what, "orphan-and-sleep")) return leave_orphan(), pause_ms(60000), 0;
     if (!strcmp(what, "orphan-and-signal")) return leave_orphan(), end_by(n);
+    if (!strcmp(what, "orphan-and-fill-queue")) return leave_orphan(), fill_queue();
+    if (!strcmp(what, "orphan-and-stop-parent")) return leave_orphan(), stop_parent();
     if (!strcmp(what, "zombies")) return count_zombies(n);
     if (!strcmp(what, "catch")) return catch();
     if (!strcmp(what, "become-undumpable")) return prctl(PR_SET_DUMPABLE, 0), pause_ms(n), 0;
