@@ -2,6 +2,7 @@
 //! newuidmap and newgidmap, which give an ordinary user what /etc/subuid and /etc/subgid grant it.
 
 use crate::cmd::Cmd;
+use crate::confine::identity;
 use crate::confine::namespace::{self, Map};
 use crate::diagnose::{Refused, diagnose};
 use crate::error::{Error, Result, Stage};
@@ -105,11 +106,6 @@ fn grants(file: &str) -> bool {
 }
 
 fn effective_capabilities() -> u64 {
-    // _LINUX_CAPABILITY_VERSION_3, and this thread. A sandbox around the host may refuse: then there are none to count on.
-    let header = [0x2008_0522u32, 0];
-    // Effective, permitted, inheritable: the lower halves, then the upper ones.
-    let mut sets = [0u32; 6];
-    // SAFETY: the header and two structs of three numbers, ours.
-    unsafe { libc::syscall(libc::SYS_capget, header.as_ptr(), sets.as_mut_ptr()) };
+    let sets = identity::capabilities();
     u64::from(sets[0]) | u64::from(sets[3]) << 32
 }

@@ -2,6 +2,7 @@
 
 use crate::block::Image;
 use crate::cmd::{Cmd, Stdio};
+use crate::confine::identity::Host;
 use crate::confine::pool::whole_pages;
 use crate::error::{Error, Result};
 use crate::launch::{self, Held};
@@ -10,14 +11,15 @@ use crate::process::Child;
 use crate::streams::Streams;
 use std::borrow::Cow;
 use std::ffi::CString;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub struct Pool {
     cmd: Cmd,
     size: usize,
     /// Not another process's: a copy that fork made of this has no children.
     host: u32,
-    plans: OnceLock<Plans>,
+    /// By the host's identity: a child that another has set up may do more than this one.
+    plans: Mutex<Option<(Host, Plans)>>,
     state: Mutex<State>,
 }
 
@@ -41,7 +43,7 @@ const LIKELY_ROOM: usize = 2 << 10;
 
 impl Pool {
     pub fn new(cmd: &Cmd, size: usize) -> Pool {
-        let pool = Pool { cmd: cmd.clone(), size, host: std::process::id(), plans: OnceLock::new(), state: Mutex::default() };
+        let pool = Pool { cmd: cmd.clone(), size, host: std::process::id(), plans: Mutex::default(), state: Mutex::default() };
         // What can't be had now is told by the refill or the spawn that can't have it either.
         let _ = pool.refill();
         pool
@@ -54,13 +56,16 @@ impl Pool {
         if let Some(error) = self.cmd.latched() {
             return Err(error.clone());
         }
-        if let Some(plans) = self.plans.get() {
+        let host = Host::now();
+        let mut kept = self.plans.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, plans)) = kept.as_ref().filter(|(other, _)| *other == host) {
             return Ok(plans.clone());
         }
         let held = Arc::new(Plan::compile_held(&self.cmd)?);
         let run = Arc::new(Plan::compile_run(&self.cmd, &held)?);
         let plans = Plans { held, run };
-        Ok(self.plans.get_or_init(|| plans).clone())
+        *kept = Some((host, plans.clone()));
+        Ok(plans)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -77,7 +82,7 @@ impl Pool {
     /// Replaces what has ended and sets up what is missing; how many that were.
     pub fn refill(&self) -> Result<usize> {
         let plans = self.plans()?;
-        let ended: Vec<Held> = self.state().held.extract_if(.., |held| held.has_ended()).collect();
+        let ended: Vec<Held> = self.state().held.extract_if(.., |held| held.has_ended() || !held.is_of(&plans.held)).collect();
         drop(ended);
         let mut made = 0;
         loop {
@@ -97,10 +102,10 @@ impl Pool {
     }
 
     /// One that lives, the youngest first: what it needs is likely still in the processor's caches.
-    fn take(&self) -> Option<Held> {
+    fn take(&self, plans: &Plans) -> Option<Held> {
         loop {
             let held = self.state().held.pop()?;
-            if !held.has_ended() {
+            if !held.has_ended() && held.is_of(&plans.held) {
                 return Some(held);
             }
         }
@@ -121,7 +126,7 @@ impl Pool {
             let streams = Streams::prepare(&cmd).map_err(|error| launch::Lost { error, is_replaceable: false })?;
             held.run(&cmd, plan.clone(), streams, &mut |gate, pid, pidfd| launch::at_gate(&cmd, gate, pid, pidfd))
         };
-        if let Some(held) = self.take() {
+        if let Some(held) = self.take(&plans) {
             match start(held) {
                 Err(lost) if lost.is_replaceable => {}
                 other => return other.map_err(|lost| lost.error),

@@ -11,6 +11,8 @@ const O_CLOEXEC: usize = 0o2_000_000;
 pub const PROT_READ_WRITE: u64 = 3;
 pub const MAP_SHARED_FIXED: u64 = 0x11;
 pub const POPULATE_WRITE: u64 = 23;
+/// In the place of a run's length: there will be none. A host that has dropped its privileges can't kill.
+pub const NO_RUN: u32 = 2;
 
 /// Returns only what keeps it from being held; what goes wrong with the run is reported in the run's own block.
 pub fn hold(block: &Block, control: u64, memory: u64, offset: u64) -> Result<isize, i32> {
@@ -69,12 +71,14 @@ fn await_run(block: &Block, host: i32) -> usize {
     for _ in 0..100 {
         match block.run_length.load(Acquire) {
             0 => core::hint::spin_loop(),
+            NO_RUN => sys::exit_group(interpreter::DIED),
             length => return length as usize,
         }
     }
     let moment = sys::Timespec { seconds: 0, nanoseconds: 100_000_000 };
     loop {
         match block.run_length.compare_exchange(0, 1, AcqRel, Acquire) {
+            Err(NO_RUN) => sys::exit_group(interpreter::DIED),
             Ok(_) | Err(1) => sys::futex_wait(&block.run_length, 1, Some(&moment)),
             Err(length) => return length as usize,
         }

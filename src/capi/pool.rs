@@ -47,7 +47,7 @@ pub extern "C" fn sandbox_pool_new(cmd: *const sandbox_cmd, size: usize) -> *mut
 }
 
 /// Runs a held child; or, where there is none, one set up for it now. One that has died while it was held is replaced
-/// unseen. The pool is not refilled by it: call sandbox_pool_refill when there is time.
+/// unseen; so is one that was set up when the host, or its thread, had other ids, groups or capabilities. The pool is not refilled by it: call sandbox_pool_refill when there is time.
 ///
 /// The pool's on_ready is called at the run, and ptrace seizes then. Wall time counts from here.
 ///

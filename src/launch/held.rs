@@ -12,9 +12,10 @@ use crate::process::Child;
 use crate::streams::Streams;
 use crate::trampoline;
 use sandbox_child::plan::{AWAITED, TRAMPOLINE_ADDRESS, flag};
+use sandbox_child::pool::NO_RUN;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
-use std::sync::atomic::Ordering::AcqRel;
+use std::sync::atomic::Ordering::{AcqRel, Release};
 use std::time::Instant;
 
 /// Its process is ended when this is dropped.
@@ -48,6 +49,11 @@ impl Process {
 
     fn end(self) {
         let Process { pid, pidfd, launch } = self;
+        // A host that has dropped its privileges may not signal it any more: it is told as well.
+        let told = &launch.block().run_length;
+        told.store(NO_RUN, Release);
+        futex_wake(told);
+        let _ = launch.socket.as_ref().map(|socket| handoff::send(socket, &[]));
         launch.let_init_reap(pidfd.as_raw_fd());
         end(pid, pidfd.as_raw_fd());
     }
@@ -88,6 +94,11 @@ impl Held {
 
     pub fn has_ended(&self) -> bool {
         self.process().is_ok_and(|process| fd::has_ended(process.pidfd.as_raw_fd()))
+    }
+
+    /// Whether it was set up by `plan`.
+    pub fn is_of(&self, plan: &Arc<Plan>) -> bool {
+        self.process().is_ok_and(|process| Arc::ptr_eq(&process.launch.plan, plan))
     }
 
     /// Hands the run over, and sees it begin.

@@ -1,5 +1,7 @@
 /* The warm pool: what a child has done before it is held, and what of its run must not be hindered by that. */
 #include "test.h"
+#include <grp.h>
+#include <linux/capability.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -211,6 +213,62 @@ TEST(user, "a held child is the run's user already, and the run's directory is l
     sandbox_pool_free(pool);
     sandbox_cmd_free(cmd);
     CHECK_EQ(rmdir(closed), 0);
+}
+
+static void drop_user(void) {
+    CHECK(setgroups(0, NULL) == 0 && setresgid(64399, 64399, 64399) == 0 && setresuid(64399, 64399, 64399) == 0);
+}
+static void drop_groups(void) { CHECK_EQ(setgroups(1, &(gid_t){64399}), 0); }
+static void drop_capability(void) {
+    struct __user_cap_header_struct head = {_LINUX_CAPABILITY_VERSION_3, 0};
+    struct __user_cap_data_struct sets[2];
+    CHECK_EQ(syscall(SYS_capget, &head, sets), 0);
+    sets[0].effective &= ~(1u << CAP_SYS_TIME), sets[0].permitted &= ~(1u << CAP_SYS_TIME);
+    CHECK_EQ(syscall(SYS_capset, &head, sets), 0);
+}
+
+TEST(dropped, "of what its host may do no more a held child does nothing: another is set up in its place") {
+    if (geteuid() != 0 || !has_cap(CAP_SYS_TIME)) SKIP("it needs root, to become less");
+    void (*const drop[])(void) = {drop_capability, drop_groups, drop_user};
+    static const char *const wanted[] = {"uid: 0 0\n", "uid: 0 0\n", "uid: 64399 64399\n"};
+    sandbox_pool *pools[2];
+    sandbox_cmd *cmds[2];
+    for (int init = 0; init < 2; init++) {
+        cmds[init] = victim("report", "uid", NULL);
+        sandbox_cmd_set(cmds[init], SANDBOX_OPT_INIT, (uint64_t)init);
+        sandbox_cmd_stdio(cmds[init], 1, SANDBOX_STDIO_PIPE, -1);
+        pools[init] = sandbox_pool_new(cmds[init], 2);
+    }
+    for (int step = 0; step < 3; step++) {
+        for (int init = 0; init < 2; init++) {
+            CHECK(sandbox_pool_refill(pools[init], &error) >= 0);
+            CHECK_EQ(sandbox_pool_refill(pools[init], &error), 0);
+        }
+        drop[step]();
+        for (int init = 0; init < 2; init++) {
+            CHECK_STR(output(pools[init], NULL), wanted[step]);
+            CHECK_EQ(sandbox_pool_refill(pools[init], &error), 2);
+        }
+    }
+    for (int init = 0; init < 2; init++) sandbox_pool_free(pools[init]), sandbox_cmd_free(cmds[init]);
+}
+
+TEST(dropped_free, "a pool whose host has dropped its privileges can be freed") {
+    if (geteuid() != 0) SKIP("it needs root, to become another user");
+    for (int init = 0; init < 2; init++) {
+        sandbox_cmd *cmd = sandbox_cmd_new("/bin/true");
+        sandbox_cmd_set(cmd, SANDBOX_OPT_INIT, (uint64_t)init);
+        sandbox_pool *pool = pool_of(cmd);
+        CHECK_EQ(syscall(SYS_setresuid, -1, 64399, -1), 0);
+        sandbox_pool_free(pool);
+        CHECK_EQ(syscall(SYS_setresuid, -1, 0, -1), 0);
+        sandbox_cmd_free(cmd);
+    }
+    sandbox_cmd *cmd = sandbox_cmd_new("/bin/true");
+    sandbox_pool *pool = pool_of(cmd);
+    drop_user();
+    sandbox_pool_free(pool);
+    sandbox_cmd_free(cmd);
 }
 
 TEST(stages, "what fails before a child is held is the refill's and the spawn's error, with its stage and index") {
