@@ -49,9 +49,9 @@ pub fn take(pidfd: RawFd, number: RawFd) -> Result<OwnedFd> {
     })
 }
 
-/// Takes the next fd that the child sent, or its init is about to; `pidfd` tells if none is to be expected any more.
-pub fn receive(socket: &OwnedFd, pidfd: RawFd) -> Result<OwnedFd> {
-    while fd::wait_readable(socket.as_raw_fd(), 100) != Ok(true) && !fd::has_ended(pidfd) {}
+/// Takes the next fd that the child sent, or its init is about to, unless none is to be expected any more.
+pub fn receive(socket: &OwnedFd, is_over: impl Fn() -> bool) -> Result<OwnedFd> {
+    while fd::wait_readable(socket.as_raw_fd(), 100) != Ok(true) && !is_over() {}
 
     let mut byte = 0u8;
     let mut vector = libc::iovec { iov_base: (&raw mut byte).cast(), iov_len: 1 };

@@ -9,6 +9,7 @@ mod meeting;
 use crate::block::{Image, Place};
 use crate::cgroup::{Home, Leaf};
 use crate::cmd::{Cmd, Hook, ReadyFn};
+use crate::confine::namespace::Ns;
 use crate::confine::{cgroup, filter, identity, landlock, mount, privilege, trace};
 use crate::diagnose::{Refused, diagnose};
 use crate::error::{Error, Result, Stage};
@@ -324,6 +325,7 @@ impl Launch {
                     self.let_init_reap(pidfd.as_raw_fd());
                 }
                 end(pid, pidfd.as_raw_fd());
+                drop(pidfd); // the next one takes its number, where there is no other
                 self.end_unadopted();
                 let is_replaceable = !self.has_met && self.block().state.load(Acquire) == state::RUNNING;
                 Err(Lost { error, is_replaceable })

@@ -146,14 +146,19 @@ fn take_signal(block: &Block, program: i32, [pidfd, signals, children]: [i32; 3]
     // Signals of one kind merge: take every one that has ended.
     loop {
         let mut ended = SigInfo::EMPTY;
-        let waited = sys::waitid(sys::P_ALL, 0, &mut ended, sys::WEXITED | sys::WNOHANG | sys::WALL);
+        let waited = sys::waitid(sys::P_ALL, 0, &mut ended, sys::WEXITED | sys::WSTOPPED | sys::WNOHANG | sys::WALL);
         if lingers && waited < 0 {
             sys::exit_group(block.final_status.load(Relaxed) & 0xff); // none is left
         }
         if waited < 0 || ended.pid == 0 {
             return;
         }
-        if ended.pid == program {
+        if ended.code > CLD_DUMPED {
+            // The host makes something of it where others can stop a program that has not yet run.
+            if ended.pid == program {
+                block.stopped.store(1, Release);
+            }
+        } else if ended.pid == program {
             report(block, &ended);
             if !lingers {
                 finish(block, &ended, children);
@@ -164,6 +169,7 @@ fn take_signal(block: &Block, program: i32, [pidfd, signals, children]: [i32; 3]
 
 const CLD_EXITED: i32 = 1;
 const CLD_KILLED: i32 = 2;
+const CLD_DUMPED: i32 = 3;
 
 /// The host sleeps on the word that says it, where the init's own end would not.
 fn report(block: &Block, ended: &SigInfo) {

@@ -278,6 +278,8 @@ pub struct Block {
     pub joined_pid: AtomicU32,
     /// How far the host is with the id maps: see `maps`.
     pub maps: AtomicU32,
+    /// 1: the init's program was stopped.
+    pub stopped: AtomicU32,
     /// In the block of a held child: how many bytes of memory its run takes, once that lies there; 0: not yet, 1: nor
     /// yet, and the child sleeps on this word.
     pub run_length: AtomicU32,

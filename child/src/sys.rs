@@ -53,6 +53,7 @@ pub const PR_GET_SPECULATION_CTRL: usize = 52;
 pub const PR_SET_SPECULATION_CTRL: usize = 53;
 pub const P_ALL: usize = 0;
 pub const WNOHANG: usize = 1;
+pub const WSTOPPED: usize = 2;
 pub const WEXITED: usize = 4;
 pub const WNOWAIT: usize = 0x0100_0000;
 pub const WALL: usize = 0x4000_0000;

@@ -74,6 +74,7 @@ impl Held {
         let met = met.and_then(|is_held| if is_held { Ok(()) } else { Err(launch.outcome(&pidfd).err().unwrap_or_else(gone)) });
         if let Err(error) = met {
             end(pid, pidfd.as_raw_fd());
+            drop(pidfd);
             launch.end_unadopted();
             return Err(error);
         }

@@ -2,6 +2,16 @@
 
 use super::*;
 
+/// What became of a child that was waited for.
+pub(super) enum Seen {
+    /// Its word.
+    AtGate(u32),
+    /// By exec, by death, or for a tracer to decide; or the time is up.
+    Gone,
+    /// By another than the host, who would never let it go on.
+    Stopped,
+}
+
 impl Launch {
     /// Answers at gates until the child has left this memory, by exec or by death; or, which is true, until its exec
     /// waits for the caller's answer.
@@ -9,8 +19,10 @@ impl Launch {
         let mut tracee = None;
         self.map_ids(*pid, pidfd, at_gate)?;
         loop {
-            let Some(word) = self.await_word(pidfd.as_raw_fd(), None, tracee) else {
-                return Ok(tracee.is_some() && !self.has_left() && !fd::has_ended(pidfd.as_raw_fd()));
+            let word = match self.await_word(pidfd.as_raw_fd(), None, tracee) {
+                Seen::AtGate(word) => word,
+                Seen::Gone => return Ok(tracee.is_some() && !self.has_left() && !fd::has_ended(pidfd.as_raw_fd())),
+                Seen::Stopped => return Err(self.stopped()),
             };
             let gate = self.place.block().gate.load(Acquire);
             if gate == gate::POOL {
@@ -22,7 +34,8 @@ impl Launch {
             }
             match (gate, &self.leaf) {
                 (gate::LISTENER, _) => {
-                    let listener = self.take_listener(pidfd.as_raw_fd()).map_err(|error| self.reason(error, pidfd))?;
+                    let listener = self.take_listener(pidfd.as_raw_fd())
+                        .map_err(|error| if self.is_stopped(pidfd.as_raw_fd()) { self.stopped() } else { self.reason(error, pidfd) })?;
                     self.listener = Some(listener);
                     self.socket = None; // of no more use, and a launch may be given up with the child still in it
                 }
@@ -61,9 +74,8 @@ impl Launch {
         is_over.then(|| self.outcome(pidfd).err()).flatten().unwrap_or(error)
     }
 
-    /// Sleeps until the child stands at a gate, and gives its word; `None` once it has left, or at the deadline, or where
-    /// `tracee` has stopped for its tracer to decide.
-    pub(super) fn await_word(&self, pidfd: RawFd, deadline: Option<Instant>, tracee: Option<libc::pid_t>) -> Option<u32> {
+    /// Sleeps until the child stands at a gate, has left, or `tracee` has stopped for its tracer to decide.
+    pub(super) fn await_word(&self, pidfd: RawFd, deadline: Option<Instant>, tracee: Option<libc::pid_t>) -> Seen {
         let block = self.place.block();
         // A word that the kernel clears by itself needs no second look; a robust futex has a moment before it is one,
         // and the stop of a tracee wakes no futex.
@@ -72,27 +84,61 @@ impl Launch {
         loop {
             let word = block.phase.load(Acquire);
             if has_left(block, word) {
-                return None;
+                return Seen::Gone;
             }
             if word != 0 && word & meet::RUNNING == 0 {
-                return Some(word);
+                return Seen::AtGate(word);
             }
             if let Some(deadline) = deadline {
                 let left = deadline.saturating_duration_since(Instant::now());
                 if left.is_zero() {
-                    return None;
+                    return Seen::Gone;
                 }
                 // Only one sleeper is woken, and there may be several here.
                 patience = Some(left.min(Duration::from_millis(10)));
             }
             futex_wait(&block.phase, word, patience);
-            if patience.is_some() && block.phase.load(Acquire) == word && fd::has_ended(pidfd) {
-                return None;
+            if patience.is_some() && block.phase.load(Acquire) == word && (fd::has_ended(pidfd) || self.has_lost_unadopted()) {
+                return Seen::Gone;
             }
             if tracee.is_some_and(|pid| awaits_its_tracer(pid, pidfd)) {
-                return None;
+                return Seen::Gone;
+            }
+            if tracee.is_none() && self.is_stopped(pidfd) {
+                return Seen::Stopped;
             }
         }
+    }
+
+    /// The process that is to take the child's place, before the host has taken it for its own.
+    fn unadopted(&self) -> Option<libc::pid_t> {
+        let joined = self.block().joined_pid.load(Acquire).cast_signed();
+        (joined != 0 && !self.is_adopted).then_some(joined)
+    }
+
+    /// Killed in the joined pid namespace, maybe before it could register its word. The one that made it waits on.
+    fn has_lost_unadopted(&self) -> bool {
+        self.unadopted().is_some_and(|pid| match look_at(libc::P_PID, pid.cast_unsigned(), libc::WEXITED) {
+            Ok(code) => code != 0,
+            Err(errno) => errno == Errno::ECHILD, // a host that ignores SIGCHLD has it reaped
+        })
+    }
+
+    /// Looked at only where others than the host live beside the child; whom the host itself stops in a namespace of its
+    /// own it also continues.
+    fn is_stopped(&self, pidfd: RawFd) -> bool {
+        if self.plan.joins & (Ns::SANDBOX_NS_PID as u64 | Ns::SANDBOX_NS_USER as u64) == 0 {
+            return false;
+        }
+        let is_stopped = |which, id| look_at(which, id, libc::WSTOPPED).is_ok_and(|code| code == libc::CLD_STOPPED);
+        is_stopped(libc::P_PIDFD, pidfd.cast_unsigned())
+            || self.unadopted().is_some_and(|pid| is_stopped(libc::P_PID, pid.cast_unsigned()))
+            || self.inits_block().stopped.load(Acquire) != 0
+    }
+
+    fn stopped(&self) -> Error {
+        let op = self.block().progress.load(Acquire) as usize;
+        self.plan.failure(op, libc::ECANCELED).hint("it was stopped, by a process of the joined namespace perhaps")
     }
 
     /// Whether the child has left the host's memory.
@@ -121,21 +167,19 @@ impl Launch {
         Ok(())
     }
 
-    /// After a failure: such a process may be there, and is a child of the host's like the one that made it.
+    /// After a failure: such a process may be there, and is a child of the host's like the one that made it. It may be
+    /// stopped: told that it is given up, it is killed too.
     pub(super) fn end_unadopted(&self) {
-        let joined = self.block().joined_pid.load(Acquire);
-        if joined == 0 || self.is_adopted {
-            return;
-        }
+        let Some(joined) = self.unadopted() else { return };
         self.block().state.store(state::GIVEN_UP, Release);
         futex_wake(&self.block().phase);
-        loop {
-            // SAFETY: waitid may be given no siginfo.
-            let reaped = unsafe { libc::waitid(libc::P_PID, joined, ptr::null_mut(), libc::WEXITED | libc::__WALL) };
-            if reaped == 0 || Errno::last() != Errno::EINTR {
-                return;
-            }
+        // SAFETY: no pointers.
+        let pidfd = unsafe { libc::syscall(libc::SYS_pidfd_open, joined, 0) };
+        if let Ok(pidfd) = fd::owned(RawFd::try_from(pidfd).unwrap_or(-1)) {
+            return end(joined, pidfd.as_raw_fd());
         }
+        // SAFETY: waitid may be given no siginfo.
+        while unsafe { libc::waitid(libc::P_PID, joined.cast_unsigned(), ptr::null_mut(), libc::WEXITED | libc::__WALL) } < 0 && Errno::last() == Errno::EINTR {}
     }
 
     pub(super) fn take_listener(&self, pidfd: RawFd) -> Result<OwnedFd> {
@@ -145,7 +189,7 @@ impl Launch {
         let Some(socket) = &self.socket else { return handoff::take(pidfd, number) };
         // An init sends its program's pidfd; the two messages may come in either order.
         let sent = [self.plan.has_init, block.flags & flag::SEND_LISTENER != 0].into_iter().filter(|is_sent| *is_sent);
-        let sent: Vec<OwnedFd> = sent.map(|_| handoff::receive(socket, pidfd)).collect::<Result<_>>()?;
+        let sent: Vec<OwnedFd> = sent.map(|_| handoff::receive(socket, || fd::has_ended(pidfd) || self.is_stopped(pidfd))).collect::<Result<_>>()?;
         let (program, listener): (Vec<OwnedFd>, Vec<OwnedFd>) = sent.into_iter().partition(|fd| handoff::is_pidfd(fd));
         match (listener.into_iter().next(), program.first()) {
             (Some(listener), _) => Ok(listener),
@@ -209,6 +253,15 @@ impl Launch {
 /// since the word was looked at.
 pub(super) fn has_left(block: &Block, word: u32) -> bool {
     word & meet::LEFT != 0 || (word == 0 && block.state.load(Acquire) != state::ENTERING && block.phase.load(Acquire) == 0)
+}
+
+/// The si_code of a child's change of state, which is left to be told again; 0: none.
+fn look_at(which: libc::idtype_t, id: libc::id_t, change: i32) -> std::result::Result<i32, Errno> {
+    // SAFETY: an all-zero siginfo, ours to fill.
+    let mut info = unsafe { std::mem::zeroed::<libc::siginfo_t>() };
+    // SAFETY: as above.
+    let waited = unsafe { libc::waitid(which, id, &raw mut info, change | libc::WNOHANG | libc::WNOWAIT | libc::__WALL) };
+    if waited < 0 { Err(Errno::last()) } else { Ok(info.si_code) }
 }
 
 /// Whether a seized child stands at an execve that a filter has its tracer decide. Every other stop before the exec's,

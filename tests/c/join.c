@@ -354,14 +354,20 @@ static void hostile(int tell) {
         }
 }
 
-TEST(hostile, "a process in the joined namespace that traces every newcomer never gets hold of one before its exec") {
-    need_userns();
+/* A process that does this in user and pid namespaces of its own, of which it is root, and the fds to join them. */
+struct place {
+    pid_t outer;
+    int user, pid, told;
+};
+
+static struct place hostile_place(void (*attack)(int)) {
+    struct place place;
     int tell[2], gate[2];
-    char byte = 0;
+    char byte = 0, path[64];
     unsigned uid = geteuid(), gid = getegid();
     CHECK(pipe2(tell, O_CLOEXEC | O_NONBLOCK) == 0 && pipe2(gate, O_CLOEXEC) == 0);
-    pid_t outer = fork();
-    if (outer == 0) {
+    place.outer = fork();
+    if (place.outer == 0) {
         char map[64];
         prctl(PR_SET_PDEATHSIG, SIGKILL);
         if (unshare(CLONE_NEWUSER | CLONE_NEWPID) < 0) _exit(1);
@@ -374,32 +380,82 @@ TEST(hostile, "a process in the joined namespace that traces every newcomer neve
         pid_t inner = fork();
         if (inner == 0) {
             prctl(PR_SET_PDEATHSIG, SIGKILL);
-            hostile(tell[1]);
+            attack(tell[1]);
         }
         if (write(gate[1], &byte, 1) != 1) _exit(1);
         waitpid(inner, NULL, 0);
         _exit(0);
     }
     CHECK_EQ(read(gate[0], &byte, 1), 1);
-    char path[64];
-    snprintf(path, sizeof path, "/proc/%d/ns/user", outer);
-    int user = open(path, O_RDONLY | O_CLOEXEC);
-    snprintf(path, sizeof path, "/proc/%d/ns/pid_for_children", outer);
-    int pid = open(path, O_RDONLY | O_CLOEXEC);
-    CHECK(user >= 0 && pid >= 0);
+    snprintf(path, sizeof path, "/proc/%d/ns/user", place.outer);
+    place.user = open(path, O_RDONLY | O_CLOEXEC);
+    snprintf(path, sizeof path, "/proc/%d/ns/pid_for_children", place.outer);
+    place.pid = open(path, O_RDONLY | O_CLOEXEC);
+    CHECK(place.user >= 0 && place.pid >= 0);
+    place.told = tell[0];
+    close(tell[1]), close(gate[0]), close(gate[1]);
+    return place;
+}
+
+static void leave(struct place place) {
+    kill(place.outer, SIGKILL);
+    CHECK_EQ(waitpid(place.outer, NULL, 0), place.outer);
+    close(place.user), close(place.pid), close(place.told);
+}
+
+TEST(hostile, "a process in the joined namespace that traces every newcomer never gets hold of one before its exec") {
+    need_userns();
+    struct place place = hostile_place(hostile);
     int late = 0, early = 0;
     for (int round = 0; round < scaled(300) || (late == 0 && round < 3000); round++) {
         sandbox_cmd *cmd = by(round % 3 == 2 ? INIT : PLAIN, victim("act", "exit", "0", NULL));
-        CHECK(sandbox_cmd_join(cmd, pid) == 0 && sandbox_cmd_join(cmd, user) == 0);
+        CHECK(sandbox_cmd_join(cmd, place.pid) == 0 && sandbox_cmd_join(cmd, place.user) == 0);
         if (round % 2) sandbox_cmd_user(cmd, 0, 0);
         run(cmd, &result);
         if (result.result < 0) FAIL("round %d: %s", round, result.error.message);
         char said[4];
-        while (read(tell[0], said, 4) == 4) memcmp(said, "late", 4) == 0 ? late++ : early++;
+        while (read(place.told, said, 4) == 4) memcmp(said, "late", 4) == 0 ? late++ : early++;
     }
     if (early) FAIL("%d times it had hold of the library's memory", early);
     if (!late) FAIL("it never got hold of anything: it does not attack");
-    kill(outer, SIGKILL);
-    CHECK_EQ(waitpid(outer, NULL, 0), outer);
-    close(user), close(pid), close(tell[0]), close(tell[1]), close(gate[0]), close(gate[1]);
+    leave(place);
+}
+
+/* Sends a signal to each number that may be a newcomer's, from the last newcomer's on. */
+static void shoot(int signal, int tell) {
+    for (pid_t next = 2;;)
+        for (pid_t pid = next; pid < next + 8; pid++) {
+            if (kill(pid, signal) != 0) continue;
+            next = signal == SIGKILL ? pid + 1 : pid;
+            if (write(tell, "shot", 4) != 4 && errno != EAGAIN) _exit(1);
+            break;
+        }
+}
+static void killer(int tell) { shoot(SIGKILL, tell); }
+static void stopper(int tell) { shoot(SIGSTOP, tell); }
+
+TEST(killed, "a process in the joined namespace that kills or stops every newcomer makes a spawn fail, and never hang") {
+    need_userns();
+    void (*const attacks[])(int) = {killer, stopper};
+    for (int attack = 0; attack < 2; attack++) {
+        struct place place = hostile_place(attacks[attack]);
+        int failed = 0;
+        for (int round = 0; round < scaled(200); round++) {
+            sandbox_cmd *cmd = by(round % 3 == 2 ? INIT : PLAIN, victim("act", "exit", "0", NULL));
+            CHECK(sandbox_cmd_join(cmd, place.pid) == 0 && sandbox_cmd_join(cmd, place.user) == 0);
+            sandbox_child *child;
+            sandbox_error error;
+            alarm(20);
+            int spawned = sandbox_spawn(cmd, &child, &error);
+            if (spawned < 0) failed++;
+            if (spawned < 0 && spawned != -ECANCELED && spawned != -ESRCH) FAIL("%s, round %d: %s", attack ? "stopper" : "killer", round, error.message);
+            sandbox_child_free(child);
+            sandbox_cmd_free(cmd);
+            pid_t left = waitpid(-1, NULL, WNOHANG | __WALL);
+            if (left != 0) FAIL("%s, round %d: %d is left, or the attacker is gone", attack ? "stopper" : "killer", round, left);
+        }
+        alarm(0);
+        CHECK(failed > 0); /* or it does not attack */
+        leave(place);
+    }
 }
