@@ -237,7 +237,8 @@ typedef enum sandbox_option {
     SANDBOX_OPT_SECUREBITS = 17,
     /**
      * 1: an init stays behind: it reaps orphans, forwards signals to the program, ends with the host, and all that is
-     * left ends with the program. The child's pid and pidfd are the init's; the status is the program's.
+     * left ends with the program. The child's pid and pidfd are the init's; the status is the program's. The init keeps
+     * its capabilities and has no filter: a program that keeps CAP_SYS_PTRACE can trace it, and so get both.
      * 2: what the program leaves running goes on, and with it the init, until none of its children is left; it forwards
      * no signal. sandbox_child_wait tells of the program's end, before the init's. Only with this may DEATH_SIGNAL be
      * 0: then it goes on without the host too.
@@ -2336,7 +2337,7 @@ struct sandbox_pool *sandbox_pool_new(const struct sandbox_cmd *cmd,
 
 /**
  * Runs a held child; or, where there is none, one set up for it now. One that has died while it was held is replaced
- * unseen. The pool is not refilled by it: call sandbox_pool_refill when there is time.
+ * unseen; so is one that was set up when the host, or its thread, had other ids, groups or capabilities. The pool is not refilled by it: call sandbox_pool_refill when there is time.
  *
  * The pool's on_ready is called at the run, and ptrace seizes then. Wall time counts from here.
  *
@@ -2639,7 +2640,8 @@ int sandbox_notify_path(struct sandbox_notify *n,
  * decides by the capabilities of who opens (sysfs, cgroup): refuse those paths yourself. Of /proc only the caller's own
  * directory is opened, and what is nobody's where the host has no more rights than it; never for writing.
  *
- * It does not block: a FIFO without a writer is opened for reading at once, one without a reader fails with -ENXIO.
+ * It does not block: a FIFO without a writer is opened for reading at once, one without a reader fails with -ENXIO. So
+ * does /dev/tty, which would be the host's terminal; no terminal becomes the host's controlling one.
  *
  * @param dirfd    As of sandbox_notify_path.
  * @param address  The argument that points to the path.
