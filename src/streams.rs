@@ -7,6 +7,21 @@ use crate::options::Opt;
 use nix::errno::Errno;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
+/// Whether the child would find this session's terminal by /dev/tty, whatever it is given (CVE-2017-5226).
+fn has_controlling_terminal() -> bool {
+    let flags = libc::O_RDONLY | libc::O_NOCTTY | libc::O_NONBLOCK | libc::O_CLOEXEC;
+    // SAFETY: a constant path.
+    match fd::owned(unsafe { libc::open(c"/dev/tty".as_ptr(), flags) }) {
+        Ok(_) => true,
+        Err(Errno::ENXIO) => false,
+        // No such file here, or not for this user: the device's number is the stat file's seventh field.
+        Err(_) => std::fs::read("/proc/self/stat").map_or(true, |stat| {
+            let stat = String::from_utf8_lossy(&stat).into_owned();
+            stat.rsplit_once(')').and_then(|(_, rest)| rest.split_ascii_whitespace().nth(4)) != Some("0")
+        }),
+    }
+}
+
 /// Dropped after the spawn, but for the host's ends, which go to the handle.
 #[derive(Default)]
 pub struct Streams {
@@ -15,7 +30,7 @@ pub struct Streams {
     /// The host's end of each pipe.
     pub host: [Option<OwnedFd>; 3],
     pub pty: Option<OwnedFd>,
-    /// A terminal is among what the child gets.
+    /// A terminal is among what the child gets, or its host's by its session.
     pub has_terminal: bool,
     kept: Vec<OwnedFd>,
 }
@@ -26,9 +41,7 @@ impl Streams {
         for target in 0..3 {
             streams.stream(cmd, target).map_err(|(errno, what)| Error::new(Stage::SANDBOX_STAGE_STDIO, target, errno as i32, what))?;
         }
-        if cmd.passed.iter().any(|(fd, _)| fd::is_terminal(fd.as_raw_fd())) {
-            streams.has_terminal = true;
-        }
+        streams.has_terminal |= cmd.passed.iter().any(|(fd, _)| fd::is_terminal(fd.as_raw_fd())) || has_controlling_terminal();
         if cmd.options.is_on(Opt::SANDBOX_OPT_RANDOM_FDS) {
             streams.host = streams.host.map(|end| end.map(fd::scattered));
             streams.pty = streams.pty.map(fd::scattered);

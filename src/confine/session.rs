@@ -35,7 +35,7 @@ pub fn start(cmd: &Cmd, plan: &mut Builder) -> Result<()> {
             plan.call(STAGE, 1, libc::SYS_setpgid, &[Arg::Value(0), Arg::Value(group)], text);
         }
         (false, None) if asked.is_none() => {
-            plan.op(STAGE, 0, Code::Session, [0; 3], "a new session, where a terminal is passed in");
+            plan.op(STAGE, 0, Code::Session, [0; 3], "a new session, where a terminal is passed in or the host has one");
         }
         _ => {}
     }

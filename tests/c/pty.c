@@ -131,6 +131,23 @@ TEST(own_session, "a terminal passed in, by whatever way, means a session of its
     close(master), close(slave);
 }
 
+TEST(hosts_session, "a host's own terminal is out of reach of a program that is given none, unless it stays in the host's session") {
+    int master, slave;
+    terminal(&master, &slave);
+    CHECK(setsid() > 0 || getsid(0) == getpid());
+    CHECK_EQ(ioctl(slave, TIOCSCTTY, 0), 0);
+    for (int stays = 0; stays < 2; stays++) {
+        sandbox_cmd *cmd = sandbox_cmd_new("/bin/sh");
+        sandbox_cmd_args(cmd, (const char *const[]){"-c", "(: < /dev/tty) 2>/dev/null && echo reached || echo out of reach", NULL});
+        sandbox_cmd_stdio(cmd, 0, SANDBOX_STDIO_NULL, -1), sandbox_cmd_stdio(cmd, 2, SANDBOX_STDIO_NULL, -1);
+        if (stays) sandbox_cmd_set(cmd, SANDBOX_OPT_NEW_SESSION, 0);
+        CHECK_STR(run_well(cmd, &result), stays ? "reached\n" : "out of reach\n");
+    }
+    signal(SIGHUP, SIG_IGN);
+    ioctl(slave, TIOCNOTTY);
+    close(master), close(slave);
+}
+
 TEST(controlling, "CONTROLLING_TTY makes a given terminal the controlling one") {
     int master, slave;
     terminal(&master, &slave);
