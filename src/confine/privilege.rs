@@ -22,6 +22,7 @@ pub struct Capabilities {
 
 impl Cmd {
     pub fn caps(&mut self, keep: u64, ambient: u64) -> Result<()> {
+        let ambient = if ambient == u64::MAX { keep } else { ambient };
         if ambient & !keep != 0 {
             return Err(Error::new(STAGE, 0, libc::EINVAL, format_args!("ambient capabilities {:#x} that are not kept", ambient & !keep)));
         }

@@ -62,6 +62,16 @@ TEST(all, "SANDBOX_CAPS_ALL leaves what there is; ambient too, another user's pr
     }
 }
 
+TEST(all_kept_ambient, "SANDBOX_CAPS_ALL as the ambient ones are all that are kept") {
+    need_userns();
+    for (int way = 0; way < WAYS; way++) {
+        sandbox_cmd *cmd = by(way, in(AS_OTHER, asked()));
+        CHECK_EQ(sandbox_cmd_caps(cmd, ONE, SANDBOX_CAPS_ALL), 0);
+        well(cmd, way_names[way]);
+        sets(way_names[way], ONE, ONE, ONE, ONE, ONE);
+    }
+}
+
 TEST(lacking, "a capability that the process has not can't be kept: EPERM, with its name; an ambient one must be kept") {
     sandbox_cmd *cmd = asked();
     sandbox_cmd_caps(cmd, 1ULL << 63, 0);
