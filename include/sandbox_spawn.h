@@ -183,8 +183,8 @@ typedef enum sandbox_option {
      */
     SANDBOX_OPT_RESET_SIGNALS = 4,
     /**
-     * 1: a session of its own (setsid). Not set: one where a terminal is among the fds passed in, so that the
-     * program can't push input into it (TIOCSTI). 0: the host's session.
+     * 1: a session of its own (setsid). Not set: one where a terminal is among the fds passed in, or is the host's own
+     * (which /dev/tty would open), so that the program can't push input into it (TIOCSTI). 0: the host's session.
      */
     SANDBOX_OPT_NEW_SESSION = 5,
     /**

@@ -12,6 +12,7 @@ pub use confinement::{FilterUse, Rlimit};
 pub use fds::{Stdio, duplicate, sandbox_stdio};
 pub use hook::{Hook, PreExecFn, ReadyFn};
 
+use crate::closed;
 use crate::confine::cgroup::Group;
 use crate::confine::hostname::Names;
 use crate::confine::identity::{self, Identity};
@@ -181,7 +182,8 @@ impl Cmd {
     /// The compiled plan, made once and kept until the next change; for other ids of the host's it is made anew.
     pub fn plan(&self) -> Result<Arc<Plan>> {
         match self.sticky.kept()? {
-            Some(plan) if plan.host_ids.is_none_or(|ids| ids == identity::of_host()) => Ok(plan),
+            Some(plan) if plan.host_ids.is_none_or(|ids| ids == identity::of_host())
+                && plan.is_shut_out.is_none_or(|is_shut_out| is_shut_out == closed::is_shut_out()) => Ok(plan),
             _ => Ok(self.sticky.keep(Plan::compile(self)?)),
         }
     }

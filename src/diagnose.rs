@@ -2,6 +2,7 @@
 //! status. Looked at only once a spawn has failed.
 
 use crate::confine::namespace::Ns;
+use crate::host;
 use std::fs;
 
 pub enum Refused {
@@ -24,6 +25,7 @@ pub fn diagnose(refused: &Refused, errno: i32) -> &'static str {
     match (refused, errno) {
         (Refused::Namespaces(asked), _) => namespaces(*asked, errno),
         (Refused::Map, libc::EPERM | libc::EACCES) if is_restricted_by_apparmor() => APPARMOR,
+        (Refused::Map, libc::EACCES) if !host::is_dumpable() => "this process is not dumpable, as one that changed its user: the files in /proc of a child in its memory are root's",
         (Refused::Map, libc::EPERM | libc::EACCES) => "an ordinary user maps its own id alone; a container's profile or AppArmor may forbid even that",
         (Refused::Map, libc::EINVAL) => "ids that overlap, or do not exist outside",
         (Refused::Proc, libc::EPERM) => proc(),

@@ -2,10 +2,10 @@
 //! newuidmap and newgidmap, which give an ordinary user what /etc/subuid and /etc/subgid grant it.
 
 use crate::cmd::Cmd;
-use crate::confine::identity;
 use crate::confine::namespace::{self, Map};
 use crate::diagnose::{Refused, diagnose};
 use crate::error::{Error, Result, Stage};
+use crate::host;
 use crate::launch;
 use crate::options::Opt;
 use std::ffi::{CStr, CString};
@@ -26,7 +26,7 @@ const SYSTEM_PATH: &CStr = c"/usr/bin:/bin:/usr/sbin:/sbin:/usr/local/bin";
 /// setgroups is denied first where gid_map asks for that (CVE-2014-8989).
 pub fn write(cmd: &Cmd, pid: libc::pid_t) -> Result<()> {
     let child = Path::new("/proc").join(pid.to_string());
-    let capabilities = effective_capabilities();
+    let [capabilities, _] = host::capabilities();
     let is_privileged = |kind: &Kind| capabilities >> kind.capability & 1 == 1;
     let is_own = |maps: &[Map], own: u32| matches!(maps, [map] if map.count == 1 && map.outside == own);
     let (uids, gids) = (namespace::uids(cmd), namespace::gids(cmd));
@@ -103,9 +103,4 @@ fn grants(file: &str) -> bool {
     let name = passwd.lines().find(|line| line.split(':').nth(2) == Some(&uid)).and_then(|line| line.split(':').next());
     let granted = std::fs::read_to_string(file).unwrap_or_default();
     granted.lines().filter_map(|line| line.split(':').next()).any(|owner| owner == uid || Some(owner) == name)
-}
-
-fn effective_capabilities() -> u64 {
-    let sets = identity::capabilities();
-    u64::from(sets[0]) | u64::from(sets[3]) << 32
 }

@@ -8,9 +8,10 @@ mod meeting;
 
 use crate::block::{Image, Place};
 use crate::cgroup::{Home, Leaf};
+use crate::closed::Closed;
 use crate::cmd::{Cmd, Hook, ReadyFn};
 use crate::confine::namespace::Ns;
-use crate::confine::{cgroup, filter, identity, landlock, mount, privilege, trace};
+use crate::confine::{cgroup, cwd, exec, filter, identity, landlock, mount, privilege, trace};
 use crate::diagnose::{Refused, diagnose};
 use crate::error::{Error, Result, Stage};
 use crate::fd;
@@ -29,7 +30,7 @@ use sandbox_child::plan::{Block, Code, TRAMPOLINE_ADDRESS, flag, gate, maps, sta
 use sandbox_child::meet;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::sync::atomic::{AtomicI32, AtomicU32};
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Release};
 use std::time::{Duration, Instant};
@@ -130,6 +131,8 @@ pub struct Launch {
     held: Option<Place>,
     /// The host has answered at a gate, or taken the listener.
     has_met: bool,
+    /// Until the child has left the host's memory.
+    closed: Mutex<Option<Closed>>,
 }
 
 // SAFETY: the mappings are this value's alone; the block's atomics are made for sharing.
@@ -208,6 +211,7 @@ impl Launch {
             memory,
             held: None,
             has_met: false,
+            closed: Mutex::default(),
         };
         launch.place.set_likely(u32::try_from(likely).unwrap_or(0));
         launch.place_filters(&image)?;
@@ -242,6 +246,7 @@ impl Launch {
 
     /// Clones with all signals blocked: no handler of the host's runs in the child, and none in the keeper.
     fn clone(&mut self) -> Result<(libc::pid_t, OwnedFd)> {
+        self.closed = Mutex::new(Closed::where_needed(&self.plan));
         let all = u64::MAX;
         let mut before = 0u64;
         // SAFETY: both sets are ours and 8 bytes long. The wrapper of libc would leave its own signals unblocked.
@@ -274,7 +279,9 @@ impl Launch {
         if !self.plan.copies_memory {
             flags |= (libc::CLONE_VM | libc::CLONE_CHILD_CLEARTID) as u64;
         }
-        if self.leaf.is_some() {
+        if self.plan.cgroup.as_ref().is_some_and(|home| home.is_entered_late) {
+            block.outside_cgroup.store(1, Release);
+        } else if self.leaf.is_some() {
             flags |= CLONE_INTO_CGROUP;
         }
         let args = CloneArgs {
@@ -314,6 +321,9 @@ impl Launch {
         let outcome = met.and_then(|is_under_way| if is_under_way { Ok(true) } else { self.outcome(&pidfd).map(|()| false) });
         match outcome {
             Ok(is_under_way) => {
+                if !is_under_way {
+                    self.reopen_host();
+                }
                 let listener = self.listener.take().map(scatter);
                 if let Some(leaf) = &mut self.leaf {
                     leaf.place(scatter);
@@ -331,6 +341,11 @@ impl Launch {
                 Err(Lost { error, is_replaceable })
             }
         }
+    }
+
+    /// The child has left the host's memory.
+    pub fn reopen_host(&self) {
+        self.closed.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 
     /// Whether the child is an init that ends its program's descendants itself, and must not be killed before it has.

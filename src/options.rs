@@ -16,8 +16,8 @@ pub enum sandbox_option {
     /// 1 (default): every signal gets its default disposition, and the signal mask is emptied.
     /// 0: ignored signals stay ignored, and the mask is the calling thread's.
     SANDBOX_OPT_RESET_SIGNALS = 4,
-    /// 1: a session of its own (setsid). Not set: one where a terminal is among the fds passed in, so that the
-    /// program can't push input into it (TIOCSTI). 0: the host's session.
+    /// 1: a session of its own (setsid). Not set: one where a terminal is among the fds passed in, or is the host's own
+    /// (which /dev/tty would open), so that the program can't push input into it (TIOCSTI). 0: the host's session.
     SANDBOX_OPT_NEW_SESSION = 5,
     /// The process group to join (setpgid); 0: a new one.
     SANDBOX_OPT_PROCESS_GROUP = 6,

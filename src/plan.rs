@@ -5,6 +5,7 @@ mod builder;
 mod explain;
 
 use crate::cgroup::Home;
+use crate::closed;
 use crate::cmd::Cmd;
 use crate::confine::{
     cgroup, cwd, death, exec, fds, filter, gate, hostname, identity, init, join, keyring, landlock, memory, mount_plan, namespace, network, oom, pool, privilege,
@@ -64,7 +65,6 @@ pub const ORDER: &[Part] = &[
     Part::Any(oom::open),
     Part::Any(init::open_children),
     Part::Any(keyring::join),
-    Part::Any(namespace::open_late),
     // The new root, while the paths of the host's lead somewhere.
     Part::Any(mount_plan::assemble),
     // The caller's function needs the host's memory (a copy of it): with an init, before that is left.
@@ -72,6 +72,9 @@ pub const ORDER: &[Part] = &[
     // The trampoline's exec would take from an ordinary user what the steps beyond it need.
     Part::Any(privilege::carry),
     Part::OwnMemory,
+    Part::Any(cgroup::enter_late),
+    Part::Any(namespace::open_late),
+    Part::Any(oom::open_late),
     Part::Any(namespace::enter_time),
     // By a file of this process's own: entering a pid namespace makes another process, which inherits it.
     Part::Any(oom::write),
@@ -114,6 +117,7 @@ pub const ORDER: &[Part] = &[
     Part::Ahead(privilege::drop),
     // As whom and with what the program runs: a directory closed to it is closed here too.
     Part::Any(cwd::change),
+    Part::Any(exec::links),
     // Without no_new_privs it needs a privilege; with it, none of what comes before may be in its way.
     Part::Ahead(landlock::restrict),
     // The caller's own code, confined by all of the above.
@@ -211,6 +215,8 @@ pub struct Plan {
     pub landlock_left_out: landlock::Rights,
     /// The host's user and group ids, where the plan hangs on them.
     pub host_ids: Option<[u32; 6]>,
+    /// Whether it could not map a child's ids in its own memory, where the plan hangs on that.
+    pub is_shut_out: Option<bool>,
 }
 
 impl Plan {
@@ -247,7 +253,7 @@ impl Plan {
         let is_whole = role == Role::Whole;
         let host_ids = (is_whole && (identity::depends_on_host(cmd) || mount_plan::is_late(cmd))).then(identity::of_host);
         let enters_namespace = !cmd.joined.is_empty() || cmd.has(namespace::Ns::SANDBOX_NS_TIME);
-        let needs_memory = || oom::is_asked(cmd) || memory::is_asked(cmd) || identity::changes(cmd) || enters_namespace || cgroup::is_lethal(cmd) || namespace::nests(cmd);
+        let needs_memory = || oom::is_asked(cmd) || memory::is_asked(cmd) || identity::changes(cmd) || enters_namespace || cgroup::is_lethal(cmd) || namespace::nests(cmd) || exec::trusts_no_link(cmd) || namespace::late(cmd) != 0;
         let enters = has_init || !is_whole || (!copies_memory && (needs_memory() || mount_plan::is_late(cmd)));
         let plan = Plan {
             role,
@@ -276,6 +282,7 @@ impl Plan {
             left_out: 0,
             landlock_left_out: [0; 4],
             host_ids,
+            is_shut_out: (is_whole && (cmd.has(namespace::Ns::SANDBOX_NS_USER) || oom::is_asked(cmd))).then(closed::is_shut_out),
         };
         let mut builder = Builder::new(plan);
         let mut is_held = false;
@@ -326,7 +333,16 @@ impl Plan {
         (self.joins | self.late) & namespace::Ns::SANDBOX_NS_PID as u64 != 0
     }
 
+    fn stops_at(&self, gate: u32) -> bool {
+        self.ops.iter().any(|op| op.code == Code::Gate && op.args.first() == Some(&gate.into()))
+    }
+
     pub fn is_traced(&self) -> bool {
-        self.ops.iter().any(|op| op.code == Code::Gate && op.args.first() == Some(&gate_of::TRACE.into()))
+        self.stops_at(gate_of::TRACE)
+    }
+
+    /// By the caller, while it is held.
+    pub fn is_looked_at(&self) -> bool {
+        self.is_traced() || self.stops_at(gate_of::READY)
     }
 }

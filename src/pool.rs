@@ -2,9 +2,9 @@
 
 use crate::block::Image;
 use crate::cmd::{Cmd, Stdio};
-use crate::confine::identity::Host;
 use crate::confine::pool::whole_pages;
 use crate::error::{Error, Result};
+use crate::host::Host;
 use crate::launch::{self, Held};
 use crate::plan::Plan;
 use crate::process::Child;

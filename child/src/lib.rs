@@ -18,6 +18,7 @@ pub mod init;
 pub mod keeper;
 pub mod meet;
 pub mod mount;
+pub mod path;
 pub mod plan;
 pub mod pool;
 pub mod run;

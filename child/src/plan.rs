@@ -39,15 +39,17 @@ pub enum Code {
     Fail = 13,
     /// The fd in slot `args[0]` becomes number `args[1]`, open across exec; an empty slot keeps what is there.
     Place = 14,
-    /// setsid; where `args[0]` is 0, only if the host passed a terminal in.
+    /// setsid; where `args[0]` is 0, only if the host passed a terminal in, or has one.
     Session = 15,
     /// Slot `args[0]` becomes empty.
     Forget = 16,
     /// Hold the listener in slot `args[0]` for the host to take; with SEND_LISTENER, send it through the socket.
     Handoff = 17,
     /// Into the first that can be entered of `args[1]` directories: each stands behind "PWD=", from offset `args[0]`;
-    /// the environment then says it.
+    /// where `args[2]` is 1, the environment then says it.
     ChangeDirectory = 18,
+    /// Neither a path of the program's nor that of a script's interpreter may be a magic link.
+    Links = 19,
     /// What is mounted on the host stays there, and nothing mounted from here on gets there. Where `args[0]` is a
     /// `Tree`, the umask stands aside until the pivot.
     MountBegin = 38,

@@ -3,7 +3,7 @@
 
 use crate::arch::nr;
 use crate::plan::{Block, Code, NONE, Op, flag, gate, kind, state};
-use crate::{close, credentials, init, keeper, meet, mount, pool, sys};
+use crate::{close, credentials, init, keeper, meet, mount, path, pool, sys};
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
 /// The exit code of a child that failed: never seen by anyone but the library, which reports the op instead.
@@ -83,7 +83,8 @@ fn run(block: &Block, position: u32, op: &Op) -> Done {
         Code::Callback => callback(first, second),
         Code::Init if first != 0 => init::replace(block),
         Code::Init => init::split(block, block.slot(second), third),
-        Code::ChangeDirectory => change_directory(block, first, second),
+        Code::ChangeDirectory => path::change_directory(block, first, second, third != 0),
+        Code::Links => path::refuse_magic_links(block),
         Code::Hold => pool::hold(block, first, second, third),
         Code::Receive => pool::receive(block, first),
         Code::Exec => Err(exec(block, first)),
@@ -326,39 +327,6 @@ fn landlock_path(path: usize, access: u64, ruleset: i32) -> Done {
     }
     sys::close(fd as i32);
     done(result)
-}
-
-fn change_directory(block: &Block, list: u64, count: u64) -> Done {
-    let mut entry = list;
-    let mut result = Err(sys::ENOENT);
-    for _ in 0..count {
-        result = done(sys::call(nr::CHDIR, [block.address(entry) + 4, 0, 0, 0, 0, 0]));
-        if result.is_ok() {
-            say_directory(block, entry);
-            break;
-        }
-        // SAFETY: the host ended every string with a NUL.
-        while unsafe { *(block.address(entry) as *const u8) } != 0 {
-            entry += 1;
-        }
-        entry += 1;
-    }
-    result
-}
-
-/// Puts the string at `entry` in the place of the environment's PWD.
-fn say_directory(block: &Block, entry: u64) {
-    let mut place = block.address(block.envp.into()) as *mut u64;
-    // SAFETY: the host ended the array of offsets with a zero, and each string with a NUL; exec resolves it later.
-    unsafe {
-        while *place != 0 {
-            let name = block.address(*place) as *const u8;
-            if *name == b'P' && *name.add(1) == b'W' && *name.add(2) == b'D' && *name.add(3) == b'=' {
-                *place = entry;
-            }
-            place = place.add(1);
-        }
-    }
 }
 
 fn callback(function: u64, userdata: u64) -> Done {

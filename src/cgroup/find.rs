@@ -1,7 +1,7 @@
 //! The parent of the leaves: the caller's, the environment's, or the nearest to this process's own cgroup that is this
 //! user's to make a leaf in.
 
-use super::{access, Errno, Error, Result, failed, open, read, sweep, write};
+use super::{access, Errno, Error, Result, failed, open, open_dir, read, sweep, write};
 use std::io;
 use std::ffi::{CStr, CString, OsString};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
@@ -24,6 +24,8 @@ pub struct Parent {
     prefix: String,
     /// When it is to be swept again, in nanoseconds since the boot; 0: it was not yet.
     sweep_due: AtomicU64,
+    /// Memory is limited here or above, for others than this process.
+    is_limited: bool,
 }
 
 fn clock() -> Duration {
@@ -55,7 +57,12 @@ impl Parent {
         if !is_cgroup2(|info| unsafe { libc::fstatfs(dir.as_raw_fd(), info) }) {
             return Err(failed(0, Errno::EINVAL, shown()).hint("no directory of a cgroup2 file system"));
         }
-        Ok(Parent { dir, path: path.to_string_lossy().into_owned(), prefix: own_prefix(), sweep_due: AtomicU64::new(0) })
+        let is_limited = limits_others(&dir);
+        Ok(Parent { dir, path: path.to_string_lossy().into_owned(), prefix: own_prefix(), sweep_due: AtomicU64::new(0), is_limited })
+    }
+
+    pub fn is_limited(&self) -> bool {
+        self.is_limited
     }
 
     pub fn fd(&self) -> RawFd {
@@ -121,6 +128,35 @@ impl Parent {
         }
         self.may_give()
     }
+}
+
+type Identity = (u64, u64);
+
+fn identity(dir: &OwnedFd) -> Option<Identity> {
+    nix::sys::stat::fstat(dir).ok().map(|stat| (stat.st_dev, stat.st_ino))
+}
+
+/// `dir` and what is above it, as far as this mount of the hierarchy shows it.
+fn upward(dir: OwnedFd) -> impl Iterator<Item = OwnedFd> {
+    let above = |dir: &OwnedFd| {
+        let parent = open_dir(dir.as_raw_fd(), c"..").ok()?;
+        let same = identity(dir)?.0 == identity(&parent)?.0 && identity(dir) != identity(&parent);
+        same.then_some(parent)
+    };
+    std::iter::successors(Some(dir), above)
+}
+
+/// Whether a limit of memory holds `dir`, or what is above it, but not this process.
+fn limits_others(dir: &OwnedFd) -> bool {
+    let own = own_path().and_then(|own| mounted(&own)).ok().and_then(|(_, own)| {
+        let path = CString::new(own.as_os_str().as_bytes()).ok()?;
+        open(libc::AT_FDCWD, &path, libc::O_RDONLY | libc::O_DIRECTORY).ok()
+    });
+    let shared: Vec<Identity> = own.into_iter().flat_map(upward).filter_map(|dir| identity(&dir)).collect();
+    let is_limit = |dir: &OwnedFd| read(dir.as_raw_fd(), c"memory.max").is_ok_and(|limit| limit.trim() != "max");
+    open_dir(dir.as_raw_fd(), c".").ok().into_iter().flat_map(upward)
+        .take_while(|dir| identity(dir).is_none_or(|dir| !shared.contains(&dir)))
+        .any(|dir| is_limit(&dir))
 }
 
 fn is_cgroup2(stat: impl FnOnce(*mut libc::statfs) -> libc::c_int) -> bool {

@@ -44,6 +44,9 @@ pub struct Home {
     pub late: Vec<Setting>,
     /// What outlives a host that died is to be killed.
     pub dies_with_host: bool,
+    /// Its parent, or what is above that, can run out of memory, by others' doing: the child comes in once it has left
+    /// its host's.
+    pub is_entered_late: bool,
 }
 
 /// A leaf of ours. Dropped, it is killed and removed.

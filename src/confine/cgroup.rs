@@ -1,5 +1,6 @@
 //! The control group: a fresh leaf, entered at the clone, and its limits. What can kill is written once the child has
-//! left its host's memory: the kernel's out-of-memory kill takes every process that shares the victim's.
+//! left its host's memory: the kernel's out-of-memory kill takes every process that shares the victim's. Where others
+//! can use up what the leaf's parent has, the child enters no sooner: it would seem the largest, by its host's size.
 
 use crate::cgroup::{Home, Parent, Setting, controller, failed, found};
 use crate::cmd::{Cmd, path};
@@ -43,9 +44,9 @@ fn is_every_cgroups(file: &CStr) -> bool {
     controller(file) == "cgroup" || file.to_bytes().ends_with(b".pressure")
 }
 
-/// The child must leave its host's memory before its limits are set.
+/// The child must leave its host's memory before its limits are set, or hold.
 pub fn is_lethal(cmd: &Cmd) -> bool {
-    cmd.cgroup.late().next().is_some()
+    cmd.cgroup.late().next().is_some() || (cmd.cgroup.is_asked && home(cmd).is_ok_and(|home| home.is_entered_late))
 }
 
 impl Cmd {
@@ -91,6 +92,7 @@ fn home(cmd: &Cmd) -> Result<Home> {
         }
     };
     Ok(Home {
+        is_entered_late: parent.is_limited() && cmd.pre_exec.is_none(),
         parent: Arc::new(parent),
         early: group.early().cloned().collect(),
         late: group.late().cloned().collect(),
@@ -116,8 +118,19 @@ pub fn enter(cmd: &Cmd, plan: &mut Builder) -> Result<()> {
     if !cmd.cgroup.is_asked {
         return Ok(());
     }
-    plan.plan().cgroup = Some(home(cmd)?);
-    plan.op(Stage::SANDBOX_STAGE_CGROUP, 0, Code::EnterCgroup, [0; 3], "into its cgroup, by the clone itself where that can be");
+    let home = home(cmd)?;
+    let is_late = home.is_entered_late;
+    plan.plan().cgroup = Some(home);
+    if is_late { Ok(()) } else { arrive(cmd, plan, "into its cgroup, by the clone itself where that can be") }
+}
+
+pub fn enter_late(cmd: &Cmd, plan: &mut Builder) -> Result<()> {
+    let is_late = plan.plan().cgroup.as_ref().is_some_and(|home| home.is_entered_late);
+    if is_late { arrive(cmd, plan, "into its cgroup, whose memory is limited above it") } else { Ok(()) }
+}
+
+fn arrive(cmd: &Cmd, plan: &mut Builder, text: &str) -> Result<()> {
+    plan.op(Stage::SANDBOX_STAGE_CGROUP, 0, Code::EnterCgroup, [0; 3], text);
     // A namespace made by the clone would have the host's cgroup for its root.
     if cmd.has(Ns::SANDBOX_NS_CGROUP) && namespace::late(cmd) == 0 {
         let flag = Arg::Value(Ns::SANDBOX_NS_CGROUP as u64);

@@ -2,24 +2,28 @@
 
 use crate::cmd::Cmd;
 use crate::error::{Result, Stage, quoted};
-use crate::plan::{Arg, Builder};
+use crate::plan::Builder;
 use sandbox_child::plan::Code;
 
 pub fn change(cmd: &Cmd, plan: &mut Builder) -> Result<()> {
-    if let Some(directory) = &cmd.cwd {
-        let path = plan.string(directory);
-        plan.call(Stage::SANDBOX_STAGE_CWD, 0, libc::SYS_chdir, &[Arg::Data(path)], format_args!("working directory {}", quoted(directory)));
-    }
     // Behind "PWD=" each: what the environment then says.
     let mut list = Vec::new();
-    for directory in &cmd.cwds {
+    for directory in cmd.cwd.iter().chain(&cmd.cwds) {
         list.extend_from_slice(b"PWD=");
         list.extend_from_slice(directory.to_bytes_with_nul());
     }
-    if let Some(first) = cmd.cwds.first() {
-        let at = plan.data(&list).into();
-        plan.op(Stage::SANDBOX_STAGE_CWD, 0, Code::ChangeDirectory, [at, cmd.cwds.len() as u64, 0],
-            format_args!("working directory {}, or the next of {}", quoted(first), cmd.cwds.len()));
-    }
+    let at = plan.data(&list).into();
+    let (first, count, rest) = match (&cmd.cwd, cmd.cwds.as_slice()) {
+        (Some(directory), _) => (directory, 1, String::new()),
+        (None, [first, ..]) => (first, cmd.cwds.len() as u64, format!(", or the next of {}", cmd.cwds.len())),
+        (None, []) => return Ok(()),
+    };
+    let says = u64::from(cmd.cwd.is_none());
+    plan.op(Stage::SANDBOX_STAGE_CWD, 0, Code::ChangeDirectory, [at, count, says], format_args!("working directory {}{rest}", quoted(first)));
     Ok(())
+}
+
+/// What a failed step's message adds.
+pub fn hint(errno: i32) -> &'static str {
+    if errno == libc::ELOOP { "a magic link of /proc, which could lead out of the root, or symlinks without end" } else { "" }
 }

@@ -6,7 +6,6 @@ use crate::confine::namespace::{self, Ns};
 use crate::error::{Error, Result, Stage};
 use crate::plan::Builder;
 use sandbox_child::plan::{Code, identity};
-use std::ptr;
 
 const STAGE: Stage = Stage::SANDBOX_STAGE_IDENTITY;
 /// NGROUPS_MAX.
@@ -48,40 +47,6 @@ pub fn of_host() -> [u32; 6] {
         libc::getresgid(rg, eg, sg);
     }
     ids
-}
-
-/// Who the calling thread is. What another has set up is not its own to use.
-#[derive(PartialEq, Eq)]
-pub struct Host {
-    ids: [u32; 6],
-    capabilities: [u32; 6],
-    groups: Vec<u32>,
-}
-
-impl Host {
-    pub fn now() -> Host {
-        Host { ids: of_host(), capabilities: capabilities(), groups: groups() }
-    }
-}
-
-/// Effective, permitted, inheritable: the lower halves, then the upper ones. A sandbox around the host may refuse: then
-/// there are none to count on.
-pub fn capabilities() -> [u32; 6] {
-    // _LINUX_CAPABILITY_VERSION_3, and this thread.
-    let header = [0x2008_0522u32, 0];
-    let mut sets = [0; 6];
-    // SAFETY: the header and two structs of three numbers, ours.
-    unsafe { libc::syscall(libc::SYS_capget, header.as_ptr(), sets.as_mut_ptr()) };
-    sets
-}
-
-fn groups() -> Vec<u32> {
-    // SAFETY: asks for their number alone.
-    let count = unsafe { libc::getgroups(0, ptr::null_mut()) };
-    let mut groups = vec![0; usize::try_from(count).unwrap_or(0)];
-    // SAFETY: room for as many; where there have come to be more, it fails and fills in none.
-    unsafe { libc::getgroups(count, groups.as_mut_ptr()) };
-    groups
 }
 
 /// The user and group that the program is to be. A user namespace whose maps are given without the caller's own ids has no

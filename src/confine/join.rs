@@ -109,7 +109,7 @@ pub fn check(cmd: &Cmd) -> Result<()> {
 }
 
 pub fn enter(cmd: &Cmd, plan: &mut Builder) -> Result<()> {
-    if cmd.joined.is_empty() {
+    if cmd.joined.is_empty() && namespace::late(cmd) == 0 {
         return Ok(());
     }
     let makes_user = cmd.has(Ns::SANDBOX_NS_USER);
@@ -148,7 +148,7 @@ fn close_to_tracers(plan: &mut Builder) {
 
 /// A pid namespace, joined or made by unshare, is its children's alone.
 pub fn replace(cmd: &Cmd, plan: &mut Builder) -> Result<()> {
-    if cmd.joined.is_empty() {
+    if cmd.joined.is_empty() && namespace::late(cmd) == 0 {
         return Ok(());
     }
     namespace::close_late(cmd, plan);

@@ -2,6 +2,7 @@
 //! host while the child stands at a gate (`idmap`).
 
 use crate::cmd::Cmd;
+use crate::closed;
 use crate::confine::join;
 use crate::error::{Error, Result, Stage, list, quoted};
 use crate::options::Opt;
@@ -80,10 +81,11 @@ pub fn clone_flags(cmd: &Cmd) -> u64 {
     cmd.namespaces & !(Ns::SANDBOX_NS_TIME as u64 | cgroup | late(cmd))
 }
 
-/// Those that come after others are joined: they are to be a joined user namespace's; or a new user namespace is among
-/// them, from within which nothing outside could be joined.
+/// Those that come once the child has left the host's memory: after others are joined, because they are to be a joined
+/// user namespace's, or a new user namespace is among them, from within which nothing outside could be joined; or because
+/// the host could not map ids in memory of its own.
 pub fn late(cmd: &Cmd) -> u64 {
-    let is_late = join::joins_user_first(cmd) || (cmd.has(Ns::SANDBOX_NS_USER) && !cmd.joined.is_empty());
+    let is_late = join::joins_user_first(cmd) || (cmd.has(Ns::SANDBOX_NS_USER) && (!cmd.joined.is_empty() || closed::is_shut_out()));
     if is_late { cmd.namespaces } else { 0 }
 }
 

@@ -14,7 +14,7 @@ use crate::trampoline;
 use sandbox_child::plan::{AWAITED, TRAMPOLINE_ADDRESS, flag};
 use sandbox_child::pool::NO_RUN;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::sync::atomic::Ordering::{AcqRel, Release};
 use std::time::Instant;
 
@@ -71,6 +71,7 @@ impl Held {
         let (mut pid, mut pidfd) = launch.clone()?;
         let met = launch.meet(&mut pid, &mut pidfd, at_gate);
         launch.wait_for_keeper();
+        launch.reopen_host();
         let met = met.and_then(|is_held| if is_held { Ok(()) } else { Err(launch.outcome(&pidfd).err().unwrap_or_else(gone)) });
         if let Err(error) = met {
             end(pid, pidfd.as_raw_fd());
@@ -175,6 +176,7 @@ impl Held {
             memory: None,
             held: None,
             has_met: false,
+            closed: Mutex::default(),
         };
         launch.place_filters(&image)?;
         let told = &held.block().run_length;

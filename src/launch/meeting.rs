@@ -150,7 +150,11 @@ impl Launch {
     /// Waits for an exec under way, and tells how it went; `None` at the deadline.
     pub fn wait_exec(&self, pidfd: &OwnedFd, deadline: Instant) -> Option<Result<()>> {
         let _ = self.await_word(pidfd.as_raw_fd(), Some(deadline), None);
-        (self.has_left() || fd::has_ended(pidfd.as_raw_fd())).then(|| self.outcome(pidfd))
+        if !(self.has_left() || fd::has_ended(pidfd.as_raw_fd())) {
+            return None;
+        }
+        self.reopen_host();
+        Some(self.outcome(pidfd))
     }
 
     /// The process in the joined pid namespace takes the place of the one that entered it, which has done its part. It
@@ -215,6 +219,8 @@ impl Launch {
                         let [namespaces, ..] = at.args;
                         error.hint(diagnose(&Refused::Namespaces(namespaces), errno))
                     }
+                    Some(at) if at.code == Code::ChangeDirectory => error.hint(cwd::hint(errno)),
+                    Some(at) if at.code == Code::Links => error.hint(exec::hint_of_links(errno)),
                     Some(at) if at.code == Code::Exec => error.hint(&self.plan.exec.hint(errno)),
                     Some(at) if at.stage == Stage::SANDBOX_STAGE_SECCOMP as u32 => error.hint(filter::hint(errno)),
                     Some(at) if at.stage == Stage::SANDBOX_STAGE_LANDLOCK as u32 => error.hint(landlock::hint(errno)),

@@ -108,6 +108,14 @@ TEST(descendant, "a descendant that is killed for memory is counted, and is not 
     CHECK_EQ(result.status.oom_kills, 1);
 }
 
+/* So much that the kernel, were it charged to a child's cgroup, would choose its owner; the compiler can't leave it out. */
+static char *resident(size_t size) {
+    char *memory = malloc(size);
+    CHECK(memory);
+    for (size_t at = 0; at < size; at += 4096) *(volatile char *)(memory + at) = 1;
+    return memory;
+}
+
 static void *spawn_tight(void *arg) {
     run(arg, &result);
     return NULL;
@@ -117,10 +125,7 @@ static void *spawn_tight(void *arg) {
 TEST(tight, "a memory limit below what set-up needs fails the spawn or kills the child; the host lives") {
     int before = leaves(), failed = 0, killed = 0;
     static const char *const sizes[] = {"0", "4096", "65536", "262144", "524288", "1048576", "2097152"};
-    size_t size = 64 << 20;
-    char *memory = malloc(size); /* were it charged to the child's cgroup, this would be what the kernel kills */
-    CHECK(memory);
-    memset(memory, 1, size);
+    char *memory = resident(64 << 20);
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
         for (int kind = 0; kind < 5; kind++) {
             sandbox_cmd *cmd = with_memory(victim("act", "exit", "0", NULL), sizes[i]);
@@ -141,9 +146,64 @@ TEST(tight, "a memory limit below what set-up needs fails the spawn or kills the
             }
             CHECK_EQ(leaves(), before);
         }
-    for (size_t at = 0; at < size; at += 4096) CHECK_EQ(memory[at], 1);
+    for (size_t at = 0; at < 64 << 20; at += 4096) CHECK_EQ(memory[at], 1);
     free(memory);
     if (!failed) FAIL("no limit was too low (%d children were killed)", killed);
+}
+
+struct neighbour {
+    char group[PATH_MAX];
+    pid_t pid;
+};
+
+/* Uses up what the child's parent has while that child stands at its gate. */
+static int neighbour_runs_out(pid_t pid, int pidfd, void *userdata) {
+    struct neighbour *neighbour = userdata;
+    int status;
+    (void)pid, (void)pidfd;
+    neighbour->pid = fork();
+    if (neighbour->pid == 0) {
+        char path[PATH_MAX + 32];
+        snprintf(path, sizeof path, "%s/cgroup.procs", neighbour->group);
+        int fd = open(path, O_WRONLY | O_CLOEXEC);
+        if (fd < 0 || write(fd, "0", 1) != 1) _exit(3);
+        execl(beside("act"), "act", "hog", "64", (char *)NULL);
+        _exit(4);
+    }
+    CHECK_EQ(waitpid(neighbour->pid, &status, 0), neighbour->pid);
+    return WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL ? 0 : -EIO;
+}
+
+TEST(neighbour, "a neighbour that uses up the memory of the leaf's parent ends no host: the child comes in when it has left that one's memory") {
+    need("memory");
+    char above[PATH_MAX], text[64];
+    snprintf(above, sizeof above, "%s/limited-%d", parent(), getpid());
+    struct neighbour neighbour;
+    snprintf(neighbour.group, sizeof neighbour.group, "%.4000s/neighbour", above);
+    char path[PATH_MAX + 32];
+    CHECK_EQ(mkdir(above, 0755), 0);
+    snprintf(path, sizeof path, "%.4000s/cgroup.subtree_control", above);
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+    CHECK(fd >= 0 && write(fd, "+memory", 7) == 7);
+    close(fd);
+    snprintf(path, sizeof path, "%.4000s/memory.max", above);
+    fd = open(path, O_WRONLY | O_CLOEXEC);
+    CHECK(fd >= 0 && write(fd, "33554432", 8) == 8);
+    close(fd);
+    CHECK_EQ(mkdir(neighbour.group, 0755), 0);
+    char *memory = resident(96 << 20);
+    for (int kind = 0; kind < 2; kind++) {
+        sandbox_cmd *cmd = shell("cat /proc/self/cgroup");
+        CHECK_EQ(sandbox_cmd_cgroup(cmd, above), 0);
+        if (kind) sandbox_cmd_unshare(cmd, SANDBOX_NS_USER | SANDBOX_NS_PID);
+        CHECK_EQ(sandbox_cmd_on_ready(cmd, neighbour_runs_out, &neighbour), 0);
+        CHECK_HAS(run_well(cmd, &result), "/sandbox-spawn-");
+        snprintf(text, sizeof text, "/limited-%d/", getpid());
+        CHECK_HAS(result.out, text);
+    }
+    free(memory);
+    CHECK_EQ(rmdir(neighbour.group), 0);
+    CHECK_EQ(rmdir(above), 0);
 }
 
 TEST(refused, "a value that the kernel refuses fails the spawn, whenever it is written") {

@@ -1,5 +1,6 @@
 /* A user namespace of the child's own: whether another can be made in it, and who maps its ids. */
 #include "identity.h"
+#include <grp.h>
 
 TEST(nested, "with DISABLE_USERNS no user namespace can be made inside; elsewhere it still can") {
     need_userns();
@@ -86,4 +87,45 @@ TEST(own_maps, "on_maps writes the maps in the library's place, whoever starts i
     sandbox_cmd_on_maps(cmd, map, &never);
     run_well(cmd, &result); /* no user namespace, nothing to map */
     CHECK_EQ(never.calls, 0);
+}
+
+TEST(shut_out, "a host that is not dumpable, as a daemon that gave up its user, has user namespaces as any other") {
+    need_userns();
+    for (int way = 0; way < WAYS; way++)
+        for (int again = 0; again < 2; again++) { /* the second from a plan that was compiled for another host */
+            sandbox_cmd *cmd = by(way, in(AS_ROOT, shell("id -u; id -g; hostname; echo $$; cut -d. -f1 /proc/uptime")));
+            sandbox_cmd_unshare(cmd, SANDBOX_NS_UTS | SANDBOX_NS_PID | SANDBOX_NS_NET | SANDBOX_NS_MOUNT | SANDBOX_NS_TIME);
+            sandbox_cmd_time_offset(cmd, CLOCK_BOOTTIME, 6000000, 0);
+            sandbox_cmd_hostname(cmd, "inside");
+            sandbox_cmd_set(cmd, SANDBOX_OPT_LOOPBACK, 1);
+            sandbox_child *child;
+            sandbox_error error;
+            if (again) {
+                sandbox_cmd_stdio(cmd, 1, SANDBOX_STDIO_NULL, -1);
+                CHECK_EQ(sandbox_spawn(cmd, &child, &error), 0);
+                sandbox_child_free(child);
+            }
+            prctl(PR_SET_DUMPABLE, 0);
+            run(cmd, &result);
+            CHECK_EQ(prctl(PR_GET_DUMPABLE), 0);
+            prctl(PR_SET_DUMPABLE, 1);
+            if (way == PRE_EXEC && !is_root()) {
+                CHECK_EQ(result.result, -EACCES); /* a copy of this memory is not dumpable either */
+                continue;
+            }
+            if (result.result < 0) FAIL("%s: %s", way_names[way], result.error.message);
+            char wanted[64];
+            snprintf(wanted, sizeof wanted, "0\n0\ninside\n%d\n6", way == INIT ? 2 : 1);
+            if (strncmp(result.out, wanted, strlen(wanted)) != 0) FAIL("%s: %s", way_names[way], result.out);
+        }
+}
+
+TEST(gave_up_its_user, "so has one that was root's") {
+    if (!is_root()) SKIP("it takes root to give that up");
+    CHECK(setgroups(0, NULL) == 0 && setresgid(4321, 4321, 4321) == 0 && setresuid(4321, 4321, 4321) == 0);
+    CHECK_EQ(prctl(PR_GET_DUMPABLE), 0);
+    sandbox_cmd *cmd = sandbox_cmd_new("/usr/bin/id");
+    sandbox_cmd_arg(cmd, "-u");
+    sandbox_cmd_unshare(cmd, SANDBOX_NS_USER | SANDBOX_NS_PID);
+    CHECK_STR(run_well(cmd, &result), "4321\n");
 }

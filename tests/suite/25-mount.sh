@@ -1,6 +1,6 @@
 # The child's file system: the C programs as root and as an ordinary user, and once more without a shared library.
 set -u
-theme=mount programs="mount mount-attacks mount-sources mount-errors overlay tree thousand details"
+theme=mount programs="mount mount-attacks escape mount-sources mount-errors overlay tree thousand details"
 . "$ROOT/tests/as-users.sh"
 
 mounts=$(wc -l </proc/self/mountinfo)

@@ -151,6 +151,7 @@ pub mod nr {
     pub const FSCONFIG: usize = 431;
     pub const FSMOUNT: usize = 432;
     pub const OPENAT2: usize = 437;
+    pub const GETCWD: usize = 79;
     pub const CHDIR: usize = 80;
     pub const FCHMOD: usize = 91;
     pub const FCHMODAT: usize = 268;
