@@ -806,17 +806,18 @@ typedef enum sandbox_landlock_log {
  */
 typedef enum sandbox_preset {
     /**
-     * A computation: no network but a loopback of its own, no files but the system's programs and libraries, 256 processes, 64 MiB in /tmp.
+     * A computation: no network but a loopback of its own, no files but the system's programs and libraries, 256 processes,
+     * 64 MiB each in /tmp and /dev/shm.
      */
     SANDBOX_PRESET_COMPUTE = 1,
     /**
-     * A build: the same with names of users and groups, 4096 processes, 1 GiB in /tmp. Inputs are bound
+     * A build: the same with names of users and groups, 4096 processes, 1 GiB each. Inputs are bound
      * read-only, the directory for the results with SANDBOX_MOUNT_RW.
      */
     SANDBOX_PRESET_BUILD = 2,
     /**
      * A client: the host's network, with what it takes to resolve names and to check certificates, 1024 processes,
-     * 256 MiB in /tmp. The host's abstract unix sockets are out of reach (Landlock, Linux 6.12: older kernels refuse,
+     * 256 MiB each. The host's abstract unix sockets are out of reach (Landlock, Linux 6.12: older kernels refuse,
      * unless SANDBOX_OPT_ALLOW_LESS_LANDLOCK is set).
      */
     SANDBOX_PRESET_NETWORK = 3,
@@ -1114,7 +1115,7 @@ typedef struct sandbox_features {
      */
     uint32_t wait_killable;
     /**
-     * Landlock's ABI; 0: none.
+     * Landlock's ABI; 0: none, or none that this process may use.
      */
     uint32_t landlock_abi;
     /**
@@ -2308,7 +2309,8 @@ int sandbox_cmd_mask(struct sandbox_cmd *cmd,
  * - a new, read-only root: of the host only /usr with /bin, /sbin, /lib* as they are there, and of /etc what the loader
  *   and the preset's purpose need; proc; dev; a tmpfs on /tmp, which is HOME and the working directory;
  * - an environment of PATH, HOME, TMPDIR, LANG and what sandbox_cmd_env sets; no capabilities; a session and a keyring of
- *   its own (where a container forbids a keyring, none); no core dumps; a limit of processes;
+ *   its own (where a container forbids a keyring, none); no core dumps; a limit of processes (RLIMIT_NPROC, which the
+ *   kernel does not hold its root to: for a caller who is that, set pids.max by sandbox_cmd_cgroup_set);
  * - a filter: other architectures' system calls (x32, int 0x80) end the program; io_uring and seccomp are ENOSYS; new
  *   user namespaces, ptrace and its like, keys, bpf, perf events, input pushed into a terminal EPERM; clone3 ENOSYS, so
  *   that libc falls back; sockets of other families than unix, IPv4, IPv6 and netlink EAFNOSUPPORT.

@@ -23,11 +23,11 @@ impl Closed {
     pub fn where_needed(plan: &Plan) -> Option<Closed> {
         const CAP_SYS_PTRACE: u64 = 1 << 19;
         let [effective, permitted] = host::capabilities();
-        let may_look = effective & CAP_SYS_PTRACE != 0 || !(plan.has_listener() || plan.is_looked_at());
+        let looks = plan.has_listener() || plan.is_looked_at();
         // SAFETY: no pointers.
         let has_files = effective & CAP_DAC_OVERRIDE != 0 || unsafe { libc::geteuid() } == 0;
-        let is_needed = permitted != 0 && may_look && has_files && !plan.copies_memory;
-        is_needed.then(|| with_lock(begin)).flatten()
+        let is_needed = permitted != 0 && has_files && !plan.copies_memory && (effective & CAP_SYS_PTRACE != 0 || !looks);
+        is_needed.then(|| with_lock(|| begin(looks))).flatten()
     }
 
     /// Whether the host is not dumpable for that reason alone.
@@ -42,7 +42,7 @@ pub fn is_shut_out() -> bool {
     !host::is_dumpable() && !Closed::is_host() && effective & CAP_DAC_OVERRIDE == 0
 }
 
-fn begin() -> Option<Closed> {
+fn begin(looks: bool) -> Option<Closed> {
     let me = std::process::id();
     let count = COUNT.load(Relaxed);
     // A fork that was made meanwhile has the mark of its parent, and no child that would take it off.
@@ -50,8 +50,12 @@ fn begin() -> Option<Closed> {
     if !is_marked && !host::is_dumpable() {
         return None;
     }
-    COUNT.store(if HOST.swap(me, Relaxed) == me { count + 1 } else { 1 }, Release);
     host::set_dumpable(false);
+    if !is_marked && !host::owns_its_files().unwrap_or(!looks) {
+        host::set_dumpable(true);
+        return None;
+    }
+    COUNT.store(if HOST.swap(me, Relaxed) == me { count + 1 } else { 1 }, Release);
     Some(Closed(()))
 }
 

@@ -4,6 +4,7 @@
 use crate::confine::namespace::Ns;
 use crate::host;
 use std::fs;
+use std::path::Path;
 
 pub enum Refused {
     /// The clone, with these namespaces.
@@ -30,6 +31,8 @@ pub fn diagnose(refused: &Refused, errno: i32) -> &'static str {
         (Refused::Map, libc::EINVAL) => "ids that overlap, or do not exist outside",
         (Refused::Proc, libc::EPERM) => proc(),
         (Refused::Trace, libc::EPERM) => trace(),
+        (Refused::Map, libc::ENOENT) => "no /proc is mounted here: a child's ids are mapped by its files",
+        (Refused::Memfd, libc::EPERM | libc::ENOSYS) if is_filtered() => PROFILE,
         (Refused::Memfd, libc::EACCES) => "the sysctl vm.memfd_noexec forbids executable memfds",
         _ => "",
     }
@@ -52,7 +55,9 @@ fn namespaces(asked: u64, errno: i32) -> &'static str {
 
 /// Why a user namespace is refused. What decides it for every ordinary program comes before what may.
 fn users() -> &'static str {
-    if is("/proc/sys/kernel/unprivileged_userns_clone", "0") {
+    if !is_mapped() {
+        "this process's own user or group has no place in its user namespace: the kernel lets such a one make no other"
+    } else if is("/proc/sys/kernel/unprivileged_userns_clone", "0") {
         "the sysctl kernel.unprivileged_userns_clone is 0: user namespaces are root's alone here"
     } else if is_restricted_by_apparmor() {
         APPARMOR
@@ -85,12 +90,23 @@ fn trace() -> &'static str {
     }
 }
 
+/// Who makes a user namespace must have ids in the one that it is made in.
+fn is_mapped() -> bool {
+    // SAFETY: no pointers.
+    let own = unsafe { [("/proc/self/uid_map", libc::geteuid()), ("/proc/self/gid_map", libc::getegid())] };
+    own.iter().all(|(file, id)| {
+        let map = read(file);
+        let mut lines = map.lines().map(|line| line.split_ascii_whitespace().filter_map(|number| number.parse::<u64>().ok()).collect::<Vec<_>>());
+        map.is_empty() && !Path::new(file).exists() || lines.any(|line| matches!(line[..], [first, _, count] if (first..first + count).contains(&u64::from(*id))))
+    })
+}
+
 fn is_restricted_by_apparmor() -> bool {
     is("/proc/sys/kernel/apparmor_restrict_unprivileged_userns", "1")
 }
 
 /// A seccomp filter is loaded on this very thread.
-fn is_filtered() -> bool {
+pub fn is_filtered() -> bool {
     read("/proc/thread-self/status").lines().any(|line| line.strip_prefix("Seccomp:").is_some_and(|mode| mode.trim() == "2"))
 }
 

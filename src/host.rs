@@ -44,6 +44,13 @@ pub fn is_dumpable() -> bool {
     unsafe { libc::prctl(libc::PR_GET_DUMPABLE) == 1 }
 }
 
+/// Whether /proc has its files as this user's own; `None` where there is no /proc. Not dumpable, they are the root's of the
+/// user namespace that this program was started in, which it may have left since for one of its own making.
+pub fn owns_its_files() -> Option<bool> {
+    // SAFETY: no pointers.
+    nix::sys::stat::stat(c"/proc/self/uid_map").ok().map(|stat| stat.st_uid == unsafe { libc::geteuid() })
+}
+
 pub fn set_dumpable(is_on: bool) {
     // SAFETY: no pointers.
     unsafe { libc::prctl(libc::PR_SET_DUMPABLE, libc::c_ulong::from(is_on), 0, 0, 0) };

@@ -19,13 +19,14 @@ use std::path::Path;
 #[allow(non_camel_case_types)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum sandbox_preset {
-    /// A computation: no network but a loopback of its own, no files but the system's programs and libraries, 256 processes, 64 MiB in /tmp.
+    /// A computation: no network but a loopback of its own, no files but the system's programs and libraries, 256 processes,
+    /// 64 MiB each in /tmp and /dev/shm.
     SANDBOX_PRESET_COMPUTE = 1,
-    /// A build: the same with names of users and groups, 4096 processes, 1 GiB in /tmp. Inputs are bound
+    /// A build: the same with names of users and groups, 4096 processes, 1 GiB each. Inputs are bound
     /// read-only, the directory for the results with SANDBOX_MOUNT_RW.
     SANDBOX_PRESET_BUILD = 2,
     /// A client: the host's network, with what it takes to resolve names and to check certificates, 1024 processes,
-    /// 256 MiB in /tmp. The host's abstract unix sockets are out of reach (Landlock, Linux 6.12: older kernels refuse,
+    /// 256 MiB each. The host's abstract unix sockets are out of reach (Landlock, Linux 6.12: older kernels refuse,
     /// unless SANDBOX_OPT_ALLOW_LESS_LANDLOCK is set).
     SANDBOX_PRESET_NETWORK = 3,
 }
@@ -66,6 +67,8 @@ const TABLE: [Settings; 3] = [
 /// Where programs and libraries are: directories, or on a merged system links into usr.
 const SYSTEM: [&CStr; 7] = [c"usr", c"bin", c"sbin", c"lib", c"lib32", c"lib64", c"libx32"];
 const ETC: [&CStr; 3] = [c"etc/ld.so.cache", c"etc/alternatives", c"etc/localtime"];
+/// Where nothing else could tell.
+const HOSTS: &str = "127.0.0.1 localhost\n::1 localhost ip6-localhost\n127.0.1.1 sandbox\n";
 const ENVIRONMENT: [(&CStr, &CStr); 4] =
     [(c"PATH", c"/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"), (c"HOME", c"/tmp"), (c"TMPDIR", c"/tmp"), (c"LANG", c"C.UTF-8")];
 
@@ -111,12 +114,13 @@ impl Cmd {
         if self.mounts.root.as_ref().is_none_or(|root| root.directory.is_none()) {
             list.extend(SYSTEM.iter().chain(&ETC).chain(settings.etc).filter_map(|target| of_host(target)));
         }
+        if settings.own_network && self.mounts.root.as_ref().is_none_or(|root| root.directory.is_none()) {
+            let data = HOSTS.as_bytes().into();
+            list.push(Mount { target: c"etc/hosts".to_owned(), kind: Kind::File { data, mode: 0o644, flags: 0 } });
+        }
         self.mounts.system = list.len();
-        let others = [
-            (c"proc", Kind::Proc { flags: 0 }),
-            (c"dev", Kind::Dev),
-            (c"tmp", Kind::Tmpfs { bytes: settings.tmp, mode: 0o1777 }),
-        ];
+        let memory = || Kind::Tmpfs { bytes: settings.tmp, mode: 0o1777 };
+        let others = [(c"proc", Kind::Proc { flags: 0 }), (c"dev", Kind::Dev), (c"dev/shm", memory()), (c"tmp", memory())];
         list.extend(others.map(|(target, kind)| Mount { target: target.to_owned(), kind }));
         self.mounts.list.splice(0..0, list);
     }
@@ -129,22 +133,23 @@ impl Cmd {
         for option in once {
             self.unless_given(option, 1);
         }
-        for (resource, most) in [(RLIMIT_CORE, 0), (RLIMIT_NPROC, settings.processes)] {
+        // 1, not 0: a program that the host has its core dumps piped to is given them all but for that one limit.
+        for (resource, most) in [(RLIMIT_CORE, 1), (RLIMIT_NPROC, settings.processes)] {
             if self.rlimits.iter().all(|limit| limit.resource != resource) {
                 let most = hard_limit(resource).min(most);
                 self.rlimit(resource, most, most)?;
             }
         }
-        self.env_clear = true;
-        for (name, value) in ENVIRONMENT {
+        let is_cleared = std::mem::replace(&mut self.env_clear, true);
+        for (name, value) in ENVIRONMENT.into_iter().filter(|_| !is_cleared) {
             if self.env.iter().all(|(other, _)| other.as_c_str() != name) {
                 self.env(name, Some(value))?;
             }
         }
-        if self.cwd.is_none() {
+        if self.cwd.is_none() && self.cwds.is_empty() {
             self.cwd(c"/tmp")?;
         }
-        if !self.hostname.is_asked() {
+        if !self.hostname.names_host() {
             self.uts_name(0, c"sandbox")?;
         }
         Ok(())
@@ -183,9 +188,11 @@ fn hard_limit(resource: u32) -> u64 {
 fn filter() -> Result<Filter> {
     let mut filter = Filter::new(act::ALLOW);
     filter.deny(sandbox_deny::SANDBOX_DENY_KERNEL_POINTERS as u64 - 1)?;
-    for family in [libc::AF_UNIX, libc::AF_INET, libc::AF_INET6, libc::AF_NETLINK] {
-        filter.rule(act::ALLOW, "socket", &[int(0, family.cast_unsigned())])?;
+    for call in ["socket", "socketpair"] {
+        for family in [libc::AF_UNIX, libc::AF_INET, libc::AF_INET6, libc::AF_NETLINK] {
+            filter.rule(act::ALLOW, call, &[int(0, family.cast_unsigned())])?;
+        }
+        filter.rule(act::ERRNO | libc::EAFNOSUPPORT.cast_unsigned(), call, &[])?;
     }
-    filter.rule(act::ERRNO | libc::EAFNOSUPPORT.cast_unsigned(), "socket", &[])?;
     Ok(filter)
 }

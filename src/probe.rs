@@ -3,6 +3,7 @@
 
 use crate::cmd::{Cmd, Hook, ReadyFn};
 use crate::confine::namespace::{self, Ns};
+use crate::confine::landlock;
 use crate::confine::mount::Kind;
 use crate::error::Stage;
 use crate::fd;
@@ -47,7 +48,7 @@ pub struct sandbox_features {
     pub notify: u32,
     /// SANDBOX_FILTER_WAIT_KILLABLE_RECV.
     pub wait_killable: u32,
-    /// Landlock's ABI; 0: none.
+    /// Landlock's ABI; 0: none, or none that this process may use.
     pub landlock_abi: u32,
 
     // Why not: 0 where it works, else the errno of what was tried.
@@ -153,7 +154,7 @@ impl Probe {
     fn mount(&self, kind: Kind) -> i32 {
         self.errno(|cmd| {
             cmd.unshare(self.base | Ns::SANDBOX_NS_PID as u64)?;
-            cmd.mount(c"probe", kind)
+            cmd.mount(c"made/probe", kind)
         })
     }
 
@@ -175,6 +176,18 @@ impl Probe {
             cmd.on_ready = Some(Hook { function: look, userdata: std::ptr::null_mut() });
             Ok(())
         })
+    }
+
+    /// The kernel's ABI, if a ruleset of it can be put on.
+    fn landlock(&self) -> (u32, i32) {
+        let abi = match landlock::version() {
+            Ok(abi) => abi,
+            Err(errno) => return (0, errno),
+        };
+        match self.errno(|cmd| cmd.landlock_path(c"/", 13)) { // EXECUTE, READ_FILE, READ_DIR
+            0 => (abi, 0),
+            errno => (0, errno),
+        }
     }
 
     fn ptrace(&self) -> i32 {
@@ -202,6 +215,9 @@ fn add_filter(cmd: &mut Cmd, action: u32, flags: u64) -> Asked {
 
 pub fn probe() -> sandbox_features {
     let mut probe = Probe { program: trampoline::program().ok(), base: 0 };
+    if probe.errno(|_| Ok(())) != 0 {
+        probe.program = None; // execveat may be what is refused, of which a program with a name has no need
+    }
     let wait_killable = sandbox_filter_flag::SANDBOX_FILTER_WAIT_KILLABLE_RECV as u64;
     let user = Ns::SANDBOX_NS_USER as u64;
     let namespace_errno = probe.namespaces(user);
@@ -211,8 +227,10 @@ pub fn probe() -> sandbox_features {
     let usable = if has_user { namespace_errno } else { namespace_alone_errno };
     let named = namespace::ALL.iter().zip(usable).filter(|(ns, errno)| *errno == 0 && (has_user || **ns as u64 != user));
     let [clone3_errno, clone_into_cgroup_errno] = clone3();
-    let (landlock_abi, landlock_errno) = landlock_abi();
-    let [trampoline_errno, mdwe_errno, keyring_errno] = [Opt::SANDBOX_OPT_INIT, Opt::SANDBOX_OPT_MDWE, Opt::SANDBOX_OPT_NEW_KEYRING].map(|option| probe.option(option, 1));
+    let (landlock_abi, landlock_errno) = probe.landlock();
+    // An init that lingers takes the trampoline alone, and no list of its children.
+    let trampoline_errno = probe.option(Opt::SANDBOX_OPT_INIT, 2);
+    let [mdwe_errno, keyring_errno] = [Opt::SANDBOX_OPT_MDWE, Opt::SANDBOX_OPT_NEW_KEYRING].map(|option| probe.option(option, 1));
     let [filter_errno, notify_errno] = [act::ERRNO | 1, act::NOTIFY].map(|action| probe.filter(action, 0));
     let works = |errno: i32| u32::from(errno == 0);
     sandbox_features {
@@ -299,9 +317,3 @@ fn actions() -> u32 {
     all.iter().enumerate().filter(|(_, action)| is_there(action)).fold(0, |found, (bit, _)| found | 1 << bit)
 }
 
-fn landlock_abi() -> (u32, i32) {
-    const LANDLOCK_CREATE_RULESET_VERSION: u32 = 1;
-    // SAFETY: with this flag the call takes no struct and gives a number.
-    let abi = unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, std::ptr::null::<u8>(), 0usize, LANDLOCK_CREATE_RULESET_VERSION) };
-    u32::try_from(abi).map_or_else(|_| (0, Errno::last_raw()), |abi| (abi, 0))
-}

@@ -226,7 +226,7 @@ const SITES: &[(&str, usize, &[&str])] = &[
     ("init", 4, &["open the list of the init's children", "to lock it", "lock \"/etc/passwd\"", "the init stays behind"]),
     ("join", 5, &["closed to tracers", "join the uts", "new namespaces: ", "in the pid namespace", "takes it for its child", "join the user"]),
     ("keyring", 1, &["session keyring"]),
-    ("landlock", 4, &["a Landlock ruleset that denies", "but below \"/\": everything", "but port 1: connect_tcp", "the Landlock ruleset holds"]),
+    ("landlock", 4, &["a Landlock ruleset that denies", "Landlock allows below \"/\": everything", "Landlock allows port 1: connect_tcp", "the Landlock ruleset holds"]),
     ("memory", 1, &["memory-deny-write-execute"]),
     ("mount", 0, &[]),
     ("mount_dev", 0, &["a tmpfs for devices", "the host's /dev/urandom", "bind on \"/media/dev/null\"", "devpts", "ptmx", "\"/media/dev\" becomes read-only"]),

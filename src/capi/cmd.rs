@@ -28,7 +28,7 @@ pub(crate) fn change<F: FnOnce(&mut Cmd) -> Result<()>>(cmd: *mut sandbox_cmd, c
 }
 
 /// A setter of what each run in a pool can have of its own.
-fn change_run(cmd: *mut sandbox_cmd, change: impl FnOnce(&mut Cmd) -> Result<()>) -> c_int {
+pub(crate) fn change_run(cmd: *mut sandbox_cmd, change: impl FnOnce(&mut Cmd) -> Result<()>) -> c_int {
     guarded(PANICKED, || {
         // SAFETY: NULL, or a handle of sandbox_cmd_new's that no other thread uses now.
         match unsafe { cmd.as_mut() } {

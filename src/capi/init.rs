@@ -1,6 +1,6 @@
 //! What a program that is a sandbox's own host needs of the start: who maps ids, where it begins, what its init holds.
 
-use crate::capi::cmd::{change, sandbox_cmd, sandbox_ready_fn};
+use crate::capi::cmd::{change, change_run, sandbox_cmd, sandbox_ready_fn};
 use crate::capi::guard::text_for;
 use crate::capi::mount::texts;
 use crate::cmd::{Hook, ReadyFn};
@@ -14,7 +14,7 @@ use std::ffi::{c_char, c_int, c_void};
 ///         SANDBOX_STAGE_CWD, where none can be entered.
 #[unsafe(no_mangle)]
 pub extern "C" fn sandbox_cmd_cwd_first(cmd: *mut sandbox_cmd, paths: *const *const c_char) -> c_int {
-    change(cmd, |cmd| {
+    change_run(cmd, |cmd| {
         // SAFETY: the caller's array of strings, ended by NULL.
         let paths = unsafe { texts(paths, "the array of working directories") }?;
         cmd.cwd_first(&paths)

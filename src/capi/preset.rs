@@ -10,7 +10,8 @@ use std::ffi::c_int;
 /// - a new, read-only root: of the host only /usr with /bin, /sbin, /lib* as they are there, and of /etc what the loader
 ///   and the preset's purpose need; proc; dev; a tmpfs on /tmp, which is HOME and the working directory;
 /// - an environment of PATH, HOME, TMPDIR, LANG and what sandbox_cmd_env sets; no capabilities; a session and a keyring of
-///   its own (where a container forbids a keyring, none); no core dumps; a limit of processes;
+///   its own (where a container forbids a keyring, none); no core dumps; a limit of processes (RLIMIT_NPROC, which the
+///   kernel does not hold its root to: for a caller who is that, set pids.max by sandbox_cmd_cgroup_set);
 /// - a filter: other architectures' system calls (x32, int 0x80) end the program; io_uring and seccomp are ENOSYS; new
 ///   user namespaces, ptrace and its like, keys, bpf, perf events, input pushed into a terminal EPERM; clone3 ENOSYS, so
 ///   that libc falls back; sockets of other families than unix, IPv4, IPv6 and netlink EAFNOSUPPORT.

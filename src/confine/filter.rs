@@ -4,6 +4,7 @@ use crate::cmd::Cmd;
 use crate::error::{Result, Stage};
 use crate::plan::{Arg, Builder, Source};
 use crate::seccomp::filter::Program;
+use crate::seccomp::preset;
 use sandbox_child::plan::Code;
 use std::sync::Arc;
 
@@ -26,15 +27,21 @@ pub fn load(cmd: &Cmd, plan: &mut Builder) -> Result<()> {
     let is_due = |plan: &Builder, notifies: bool| plan.is_due(is_ahead && !notifies);
     let (notifying, others): (Vec<_>, Vec<_>) = cmd.filters.iter().enumerate().filter(|(_, filter)| is_due(plan, filter.program.notifies)).partition(|(_, filter)| filter.program.notifies);
     for (index, filter) in others {
-        one(plan, index, &filter.program, filter.flags, format!("seccomp filter of {} instructions", filter.program.instructions.len()))?;
+        one(plan, index, &filter.program, filter.flags, text(&filter.program))?;
     }
     for (index, filter) in notifying {
-        let text = format!("seccomp filter of {} instructions, with a listener", filter.program.instructions.len());
+        let text = format!("{}, with a listener", text(&filter.program));
         let listener = one(plan, index, &filter.program, filter.flags | SECCOMP_FILTER_FLAG_NEW_LISTENER, text)?;
         plan.slot(Source::Handoff)?;
         plan.op(Stage::SANDBOX_STAGE_HANDOFF, 0, Code::Handoff, [listener.into(), 0, 0], "the host takes the listener");
     }
     Ok(())
+}
+
+fn text(program: &Program) -> String {
+    let denied = preset::names(program.denied);
+    let instructions = program.instructions.len();
+    if denied.is_empty() { format!("seccomp filter of {instructions} instructions") } else { format!("seccomp filter of {instructions} instructions, which refuses {denied}") }
 }
 
 fn one(plan: &mut Builder, index: usize, program: &Arc<Program>, flags: u64, text: String) -> Result<u8> {

@@ -15,8 +15,8 @@ const LONGEST: usize = 64;
 pub struct Names([Option<CString>; 2]);
 
 impl Names {
-    pub fn is_asked(&self) -> bool {
-        self.0.iter().any(Option::is_some)
+    pub fn names_host(&self) -> bool {
+        self.0.first().is_some_and(Option::is_some)
     }
 }
 

@@ -66,6 +66,15 @@ pub fn ids(cmd: &Cmd) -> Option<[u32; 2]> {
     Some([uid.unwrap_or_else(|| first(&uids)), gid.unwrap_or_else(|| first(&gids))])
 }
 
+/// Who the program's user is outside of its user namespace, where that can be known.
+pub fn uid_outside(cmd: &Cmd) -> Option<u32> {
+    match ids(cmd) {
+        None => Some(of_host()[0]),
+        Some([uid, _]) if cmd.has(Ns::SANDBOX_NS_USER) => namespace::outside(&namespace::uids(cmd), uid),
+        Some([uid, _]) => Some(uid),
+    }
+}
+
 /// Whether who the host is decides what the child does.
 pub fn depends_on_host(cmd: &Cmd) -> bool {
     cmd.identity.ids.is_some() || cmd.has(Ns::SANDBOX_NS_USER) && !(cmd.uid_maps.is_empty() && cmd.gid_maps.is_empty())

@@ -3,9 +3,11 @@
 //! lacks to grant, refuses the spawn: an older kernel must not make a weaker sandbox.
 
 use crate::cmd::{self, Cmd};
+use crate::diagnose;
 use crate::error::{Error, Result, Stage, list, quoted};
 use crate::options::{Opt, sandbox_left_out};
 use crate::plan::{Arg, Builder, Source};
+use nix::errno::Errno;
 use sandbox_child::plan::Code;
 use std::ffi::{CStr, CString};
 
@@ -149,7 +151,8 @@ impl Cmd {
 impl Ruleset {
     fn check(&self, kind: usize, access: u64) -> Result<()> {
         if access & !all(kind) != 0 {
-            return Err(Error::new(STAGE, self.rules.len(), libc::EINVAL, format_args!("Landlock rights {access:#x}")));
+            let what = if kind == SCOPE { "scopes" } else { "rights" };
+            return Err(Error::new(STAGE, self.rules.len(), libc::EINVAL, format_args!("Landlock {what} {access:#x}")));
         }
         Ok(())
     }
@@ -186,10 +189,15 @@ impl Ruleset {
 
 /// The kernel's ABI; 0 where it has no Landlock, or has it off.
 pub fn abi() -> u32 {
+    version().unwrap_or(0)
+}
+
+/// The same, or why it can't be told.
+pub fn version() -> std::result::Result<u32, i32> {
     const LANDLOCK_CREATE_RULESET_VERSION: u32 = 1;
     // SAFETY: with this flag the call takes no struct and gives a number.
     let abi = unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, std::ptr::null::<u8>(), 0usize, LANDLOCK_CREATE_RULESET_VERSION) };
-    u32::try_from(abi).unwrap_or(0)
+    u32::try_from(abi).map_err(|_| Errno::last_raw())
 }
 
 fn lacking(wanted: &Rights, abi: u32) -> Rights {
@@ -227,7 +235,8 @@ fn refuse(asked: &Ruleset, lacking: &Rights, abi: u32) -> Error {
     if abi != 0 {
         text += &format!(" (ABI {needed})");
     }
-    Error::new(STAGE, asked.culprit(lacking), libc::EOPNOTSUPP, text).hint("ALLOW_LESS_LANDLOCK goes on without")
+    let hint = if abi == 0 && diagnose::is_filtered() { "a seccomp filter holds this process, a container's profile perhaps: it may refuse Landlock; ALLOW_LESS_LANDLOCK goes on without" } else { "ALLOW_LESS_LANDLOCK goes on without" };
+    Error::new(STAGE, asked.culprit(lacking), libc::EOPNOTSUPP, text).hint(hint)
 }
 
 pub fn restrict(cmd: &Cmd, plan: &mut Builder) -> Result<()> {
@@ -276,14 +285,14 @@ pub fn restrict(cmd: &Cmd, plan: &mut Builder) -> Result<()> {
             Rule::Path(path, access) if access & fs != 0 => {
                 let at = plan.string(path);
                 plan.op(STAGE, index, Code::LandlockPath, [at.into(), access & fs, ruleset.into()],
-                    format_args!("but below {}: {}", quoted(path), names(FS, access & fs)));
+                    format_args!("Landlock allows below {}: {}", quoted(path), names(FS, access & fs)));
             }
             Rule::Port(port, access) if access & net != 0 => {
                 const LANDLOCK_RULE_NET_PORT: u64 = 2;
                 // struct landlock_net_port_attr
                 let attr = plan.numbers(&[access & net, u64::from(*port)]);
                 let args = [Arg::Slot(ruleset), Arg::Value(LANDLOCK_RULE_NET_PORT), Arg::Data(attr), Arg::Value(0)];
-                plan.call(STAGE, index, libc::SYS_landlock_add_rule, &args, format_args!("but port {port}: {}", names(NET, access & net)));
+                plan.call(STAGE, index, libc::SYS_landlock_add_rule, &args, format_args!("Landlock allows port {port}: {}", names(NET, access & net)));
             }
             _ => {}
         }
@@ -295,7 +304,7 @@ pub fn restrict(cmd: &Cmd, plan: &mut Builder) -> Result<()> {
 /// What a failed step's message adds.
 pub fn hint(errno: i32) -> &'static str {
     match errno {
-        libc::EPERM => "Landlock needs no_new_privs or CAP_SYS_ADMIN",
+        libc::EPERM => "Landlock needs no_new_privs or CAP_SYS_ADMIN; a container's profile may refuse it",
         libc::E2BIG => "16 rulesets are in force already",
         libc::ENOENT => "looked for inside the child's root",
         libc::ENOTDIR => "or it is no directory, and the rights are directories' alone",

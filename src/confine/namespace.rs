@@ -139,6 +139,8 @@ pub fn watch(cmd: &Cmd, plan: &mut Builder) -> Result<()> {
 
 pub fn map(cmd: &Cmd, plan: &mut Builder) -> Result<()> {
     if cmd.has(Ns::SANDBOX_NS_USER) {
+        apart("uid_map", &uids(cmd))?;
+        apart("gid_map", &gids(cmd))?;
         let is_late = late(cmd) != 0;
         if !is_late {
             plan.maps_ids();
@@ -147,6 +149,18 @@ pub fn map(cmd: &Cmd, plan: &mut Builder) -> Result<()> {
             format_args!("waits until the host has mapped uids {} and gids {}", shown(&uids(cmd)), shown(&gids(cmd))));
     } else if !cmd.uid_maps.is_empty() || !cmd.gid_maps.is_empty() {
         return Err(Error::new(Stage::SANDBOX_STAGE_USERNS, 0, libc::EINVAL, "an id map without a user namespace of its own"));
+    }
+    Ok(())
+}
+
+/// The kernel says of ids that are there twice, inside or outside, that a line is wrong; here it is said which.
+fn apart(file: &str, maps: &[Map]) -> Result<()> {
+    let overlap = |a: u32, b: u32, one: &Map, other: &Map| u64::from(a) < u64::from(b) + u64::from(other.count) && u64::from(b) < u64::from(a) + u64::from(one.count);
+    for (index, one) in maps.iter().enumerate() {
+        if maps.iter().take(index).any(|other| overlap(one.inside, other.inside, one, other) || overlap(one.outside, other.outside, one, other)) {
+            let what = format_args!("{file} \"{} {} {}\": ids that overlap an earlier line's", one.inside, one.outside, one.count);
+            return Err(Error::new(STAGE, index, libc::EINVAL, what));
+        }
     }
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! Resource limits.
 
 use crate::cmd::{Cmd, Rlimit};
+use crate::confine::identity;
 use crate::error::{Result, Stage};
 use crate::plan::{Arg, Builder};
 
@@ -35,6 +36,11 @@ pub fn late_ones_need_privilege(cmd: &Cmd) -> bool {
     })
 }
 
+/// The kernel's own root may have as many processes as it likes, in whatever user namespace.
+fn is_exempt(cmd: &Cmd, limit: &Rlimit) -> bool {
+    limit.resource == libc::RLIMIT_NPROC as u32 && limit.soft != libc::RLIM_INFINITY && identity::uid_outside(cmd) == Some(0)
+}
+
 pub fn set(cmd: &Cmd, plan: &mut Builder) -> Result<()> {
     let is_most = plan.ahead().is_most;
     for (index, limit) in cmd.rlimits.iter().enumerate() {
@@ -44,7 +50,7 @@ pub fn set(cmd: &Cmd, plan: &mut Builder) -> Result<()> {
         let pair = plan.numbers(&[limit.soft, limit.hard]);
         let args = [Arg::Value(0), Arg::Value(limit.resource.into()), Arg::Data(pair), Arg::Value(0)];
         plan.call(Stage::SANDBOX_STAGE_RLIMIT, index, libc::SYS_prlimit64, &args,
-            format_args!("{} soft {}, hard {}", name(limit.resource), amount(limit.soft), amount(limit.hard)));
+            format_args!("{} soft {}, hard {}{}", name(limit.resource), amount(limit.soft), amount(limit.hard), if is_exempt(cmd, limit) { ", to which the kernel does not hold root" } else { "" }));
     }
     Ok(())
 }

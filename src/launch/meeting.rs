@@ -219,6 +219,7 @@ impl Launch {
                         let [namespaces, ..] = at.args;
                         error.hint(diagnose(&Refused::Namespaces(namespaces), errno))
                     }
+                    Some(at) if at.code == Code::Init && errno == libc::EAGAIN => error.hint(diagnose(&Refused::Namespaces(0), errno)),
                     Some(at) if at.code == Code::ChangeDirectory => error.hint(cwd::hint(errno)),
                     Some(at) if at.code == Code::Links => error.hint(exec::hint_of_links(errno)),
                     Some(at) if at.code == Code::Exec => error.hint(&self.plan.exec.hint(errno)),

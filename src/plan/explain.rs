@@ -3,7 +3,7 @@
 use super::Plan;
 use crate::cmd::Cmd;
 use crate::confine::{cgroup, namespace};
-use crate::error::quoted;
+use crate::error::{list, quoted};
 use sandbox_child::plan::Code;
 
 impl Plan {
@@ -15,8 +15,9 @@ impl Plan {
         }
         text += "\n";
         if let Some(preset) = cmd.preset {
-            text += &format!("  preset: {}\n", preset.name());
+            text += &format!("  preset: {}; sockets of unix, IPv4, IPv6 and netlink alone\n", preset.name());
         }
+        text += &self.environment_text();
         text += &self.cgroup.as_ref().map(|home| cgroup::explain(cmd, home)).unwrap_or_default();
         text += &format!("  host: clone3 {}\n", self.clone_text());
         let mut place = if self.copies_memory { "a copy of the host's memory" } else { "the host's memory, on its own stack" };
@@ -35,6 +36,19 @@ impl Plan {
             }
         }
         text
+    }
+
+    /// The names alone: values may be secrets.
+    fn environment_text(&self) -> String {
+        let exec = &self.exec;
+        let (mut set, mut unset) = (String::new(), String::new());
+        for (name, value) in &exec.env {
+            list(if value.is_some() { &mut set } else { &mut unset }, &name.to_string_lossy());
+        }
+        let begin = if exec.env_clear { "none of the host's" } else { "the host's" };
+        let with = if set.is_empty() { set } else { format!(", with {set}") };
+        let without = if unset.is_empty() { unset } else { format!(", without {unset}") };
+        format!("  environment: {begin}{with}{without}\n")
     }
 
     fn clone_text(&self) -> String {

@@ -83,6 +83,8 @@ pub struct Program {
     pub notifies: bool,
     /// The one system call that ends the program, where it is the only one: what a death by SIGSYS then means.
     pub only_fatal: Option<i64>,
+    /// SANDBOX_DENY_*, ready-made ones among its rules.
+    pub denied: u64,
     hinders: OnceLock<bool>,
 }
 
@@ -109,6 +111,7 @@ pub struct Filter {
     /// How many of the rules, from the first, are ready-made denials.
     pub denials: usize,
     pub refuses_kernel_pointers: bool,
+    pub denied: u64,
     /// Where a policy's @include looks.
     pub directory: Option<PathBuf>,
     /// The capabilities that an OCI profile is read for: bit n is capability n.
@@ -156,6 +159,7 @@ impl Filter {
             flags: 0,
             denials: 0,
             refuses_kernel_pointers: false,
+            denied: 0,
             directory: None,
             capabilities: 0,
             sticky: Sticky::new(),
@@ -203,7 +207,7 @@ impl Filter {
             None => compile::compile(self)?,
         };
         let notifies = bpf::returns(&instructions, |action| action & act::MASK == act::NOTIFY);
-        Ok(self.sticky.keep(Program { instructions, notifies, only_fatal: self.only_fatal(), hinders: OnceLock::new() }))
+        Ok(self.sticky.keep(Program { instructions, notifies, only_fatal: self.only_fatal(), denied: self.denied, hinders: OnceLock::new() }))
     }
 }
 

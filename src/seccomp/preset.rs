@@ -1,7 +1,7 @@
 //! Ready-made denials, one bit each. They come before the filter's own rules, so that no allowance of theirs opens them
 //! again; several filters compose by stacking anyway.
 
-use crate::error::{Error, Result, Stage};
+use crate::error::{Error, Result, Stage, list};
 use crate::seccomp::act;
 use crate::seccomp::filter::{Compare, Filter, Rule};
 
@@ -49,11 +49,24 @@ fn bits(index: u32, bits: u64) -> Compare {
 
 const ALL: u64 = 511;
 
+/// "terminal injection, user namespaces"
+pub fn names(denied: u64) -> String {
+    let mut text = String::new();
+    let all = [
+        "terminal injection", "user namespaces", "io_uring", "keyrings", "ptrace", "perf", "bpf", "filters of its own", "kernel pointers",
+    ];
+    for (_, name) in all.iter().enumerate().filter(|(bit, _)| denied >> bit & 1 == 1) {
+        list(&mut text, name);
+    }
+    text
+}
+
 impl Filter {
     pub fn deny(&mut self, what: u64) -> Result<()> {
         if what & !ALL != 0 {
             return Err(Error::new(Stage::SANDBOX_STAGE_SECCOMP, 0, libc::EINVAL, format!("denials {what:#x}")));
         }
+        self.denied |= what;
         let new_user = Some(bits(0, libc::CLONE_NEWUSER as u64));
         self.deny_where(what, SANDBOX_DENY_TERMINAL_INJECTION, EPERM, "ioctl", Some(int(1, 0x5412))); // TIOCSTI
         self.deny_where(what, SANDBOX_DENY_TERMINAL_INJECTION, EPERM, "ioctl", Some(int(1, 0x541c))); // TIOCLINUX

@@ -479,9 +479,9 @@ TEST(explained, "explain names every rule") {
         CHECK(!strstr(text, "Landlock"));
         return;
     }
-    CHECK_HAS(text, "but below \"/usr\": execute, read_file, read_dir\n");
-    CHECK_HAS(text, abi() >= 5 ? "but below \"/tmp\": everything\n" : "but below \"/tmp\": execute, write_file");
-    if (abi() >= 4) CHECK_HAS(text, "but port 443: connect_tcp\n");
+    CHECK_HAS(text, "Landlock allows below \"/usr\": execute, read_file, read_dir\n");
+    CHECK_HAS(text, abi() >= 5 ? "Landlock allows below \"/tmp\": everything\n" : "Landlock allows below \"/tmp\": execute, write_file");
+    if (abi() >= 4) CHECK_HAS(text, "Landlock allows port 443: connect_tcp\n");
     if (abi() >= 6) CHECK_HAS(text, ", signal\n");
     CHECK_HAS(text, "the Landlock ruleset holds\n");
 }

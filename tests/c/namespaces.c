@@ -226,11 +226,15 @@ TEST(bad_maps, "maps that can't be are refused: by the setter, without a user na
 
         cmd = victim("act", "exit", "0", NULL);
         sandbox_cmd_unshare(cmd, SANDBOX_NS_USER);
-        if (is_admin()) { /* the same id inside twice */
-            for (uint32_t i = 0; i < 2; i++) (gid ? sandbox_cmd_map_gid : sandbox_cmd_map_uid)(cmd, 0, i, 1);
-            run(cmd, &result);
-            CHECK_ERROR(result.result, result.error, EINVAL, SANDBOX_STAGE_USERNS, 0, "overlap");
-        } else { /* another's */
+        /* the same id twice, inside or outside */
+        (gid ? sandbox_cmd_map_gid : sandbox_cmd_map_uid)(cmd, 5, 10, 10);
+        (gid ? sandbox_cmd_map_gid : sandbox_cmd_map_uid)(cmd, 100, 30, 1);
+        (gid ? sandbox_cmd_map_gid : sandbox_cmd_map_uid)(cmd, gid ? 14 : 200, gid ? 50 : 19, 1);
+        run(cmd, &result);
+        CHECK_ERROR(result.result, result.error, EINVAL, SANDBOX_STAGE_USERNS, 2, "overlap");
+        if (!is_admin()) { /* another's */
+            cmd = victim("act", "exit", "0", NULL);
+            sandbox_cmd_unshare(cmd, SANDBOX_NS_USER);
             (gid ? sandbox_cmd_map_gid : sandbox_cmd_map_uid)(cmd, 0, 0, 1);
             run(cmd, &result);
             CHECK_ERROR(result.result, result.error, EPERM, SANDBOX_STAGE_USERNS, 0, "ordinary user");

@@ -125,7 +125,7 @@ TEST(process, "no capabilities, an init, a session, no core dumps, limits, and a
         CHECK_STR(value(&result, "status:Seccomp"), "2");
         CHECK_EQ(number(&result, "pid"), 2);
         CHECK_EQ(number(&result, "sid"), 2);
-        CHECK_STR(value(&result, "rlimit:4"), "0 0");
+        CHECK_STR(value(&result, "rlimit:4"), "1 1"); /* with 0 a dump is piped to whom the host names */
         struct rlimit processes;
         getrlimit(RLIMIT_NPROC, &processes);
         unsigned long long most = (unsigned long long[]){256, 4096, 1024}[i], hard = processes.rlim_max;
@@ -209,6 +209,42 @@ TEST(composed, "what the caller sets before or after holds, and its mounts lie i
     CHECK_ERROR(result.result, result.error, EINVAL, SANDBOX_STAGE_SETUP, 0, "second preset");
 }
 
+static void need_program(const char *path) {
+    if (access(path, X_OK) < 0) SKIP("there is no %s", path);
+}
+
+TEST(before, "a list of directories, a domain name, an emptied environment that come before a preset hold, and what is left of it too") {
+    need();
+    sandbox_cmd *cmd = INSIDE("/bin/sh", "-c", "pwd; uname -n; echo $HOME-$A");
+    CHECK_EQ(sandbox_cmd_cwd_first(cmd, (const char *const[]){"/not/there", "/usr", NULL}), 0);
+    CHECK_EQ(sandbox_cmd_domainname(cmd, "a-domain"), 0);
+    CHECK_EQ(sandbox_cmd_env_clear(cmd), 0);
+    CHECK_EQ(sandbox_cmd_env(cmd, "A", "b"), 0);
+    CHECK_STR(run_well(preset(cmd, SANDBOX_PRESET_COMPUTE), &result), "/usr\nsandbox\n-b\n");
+}
+
+TEST(names_itself, "where there is no other network the local host and the sandbox's own have names") {
+    need();
+    need_program("/usr/bin/getent");
+    for (int i = 0; i < 2; i++) {
+        sandbox_cmd *cmd = INSIDE("/bin/sh", "-c", "getent hosts sandbox && getent ahosts localhost | head -n 1");
+        run_well(preset(cmd, presets[i]), &result);
+        CHECK_HAS(result.out, "127.0.1.1");
+        CHECK_HAS(result.out, "127.0.0.1");
+    }
+}
+
+TEST(shared_memory, "memory in /dev/shm has the limit that /tmp has") {
+    need();
+    for (int i = 0; i < PRESETS; i++) {
+        static const long sizes[] = {64, 1024, 256};
+        char wanted[64];
+        snprintf(wanted, sizeof wanted, "%ld\n%ld\n", sizes[i] << 10, sizes[i] << 10);
+        sandbox_cmd *cmd = INSIDE("/bin/sh", "-c", "for d in /tmp /dev/shm; do df -k $d | tail -n 1 | tr -s ' ' | cut -d' ' -f2; done; echo x > /dev/shm/file");
+        CHECK_STR(run_well(preset(cmd, presets[i]), &result), wanted);
+    }
+}
+
 TEST(own_root, "with a root directory of the caller's none of the host's system is bound") {
     need();
     char directory[PATH_MAX], path[PATH_MAX + 32];
@@ -236,20 +272,20 @@ TEST(explained, "explain names the preset and shows what it does") {
         int length = sandbox_cmd_explain(cmd, text, sizeof text, NULL);
         sandbox_cmd_free(cmd);
         CHECK(length > 0 && (size_t)length < sizeof text);
-        snprintf(line, sizeof line, "preset: %s\n", names[i]);
+        snprintf(line, sizeof line, "preset: %s;", names[i]);
         CHECK_HAS(text, line);
         CHECK_HAS(text, "\"/usr\"");
         CHECK_HAS(text, "\"/victims\"");
         CHECK_HAS(text, "seccomp filter of");
-        CHECK_HAS(text, "RLIMIT_CORE soft 0, hard 0");
+        CHECK_HAS(text, "which refuses terminal injection, user namespaces, io_uring");
+        CHECK_HAS(text, "RLIMIT_CORE soft 1, hard 1");
+        CHECK_HAS(text, "environment: none of the host's, with PATH, HOME, TMPDIR, LANG\n");
+        CHECK_EQ(strstr(text, "to which the kernel does not hold root") != NULL, getuid() == 0);
     }
 }
 
 /* --- real programs --- */
 
-static void need_program(const char *path) {
-    if (access(path, X_OK) < 0) SKIP("there is no %s", path);
-}
 
 TEST(shell, "a pipeline of the shell's") {
     need();
