@@ -21,7 +21,7 @@ pub fn namespaces(t: &mut Table) {
 
 pub fn identity(t: &mut Table) {
     name!(t, row, sandbox_cmd_caps, "no command", EFAULT, || sandbox_cmd_caps(null_mut(), 0, 0).into());
-    for (keep, ambient, expected) in [(0, 0, 0), (u64::MAX, u64::MAX, 0), (6, 2, 0), (2, 6, EINVAL), (0, 1, EINVAL), (1 << 63, u64::MAX, EINVAL)] {
+    for (keep, ambient, expected) in [(0, 0, 0), (u64::MAX, u64::MAX, 0), (6, 2, 0), (2, 6, EINVAL), (0, 1, EINVAL), (1 << 63, u64::MAX, 0), (1 << 63, u64::MAX - 1, EINVAL)] {
         name!(t, setter, sandbox_cmd_caps, &format!("{keep:#x} {ambient:#x}"), expected, |cmd| sandbox_cmd_caps(cmd, keep, ambient));
     }
     name!(t, row, sandbox_cmd_user, "no command", EFAULT, || sandbox_cmd_user(null_mut(), 0, 0).into());
