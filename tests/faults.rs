@@ -215,9 +215,9 @@ fn codes() -> BTreeSet<String> {
 /// For each file of src/confine: how many places in it make ops, and words of each.
 const SITES: &[(&str, usize, &[&str])] = &[
     ("cgroup", 3, &["into its cgroup", "a cgroup namespace", "while the host writes"]),
-    ("cwd", 2, &["working directory", "or the next of 2"]),
+    ("cwd", 1, &["working directory", "or the next of 2"]),
     ("death", 2, &["when the host dies", "once more"]),
-    ("exec", 2, &["the caller's pre_exec", "execve \"", "execveat of"]),
+    ("exec", 3, &["no magic link on the way", "the caller's pre_exec", "execve \"", "execveat of"]),
     ("fds", 3, &["what fd 0 is made of", "the program's fd, off", "what fd 40 is made of", "every other fd closes", "fd 40: passed in"]),
     ("filter", 2, &["seccomp filter of", "with a listener", "the host takes the listener"]),
     ("gate", 1, &["held at the gate"]),
