@@ -27,7 +27,8 @@ impl Closed {
         // SAFETY: no pointers.
         let has_files = effective & CAP_DAC_OVERRIDE != 0 || unsafe { libc::geteuid() } == 0;
         let is_needed = permitted != 0 && has_files && !plan.copies_memory && (effective & CAP_SYS_PTRACE != 0 || !looks);
-        is_needed.then(|| with_lock(|| begin(looks))).flatten()
+        let reaches = looks || plan.maps_ids || plan.late != 0;
+        is_needed.then(|| with_lock(|me| begin(me, reaches))).flatten()
     }
 
     /// Whether the host is not dumpable for that reason alone.
@@ -42,8 +43,8 @@ pub fn is_shut_out() -> bool {
     !host::is_dumpable() && !Closed::is_host() && effective & CAP_DAC_OVERRIDE == 0
 }
 
-fn begin(looks: bool) -> Option<Closed> {
-    let me = std::process::id();
+/// `reaches`: the host has to do with the child's files in /proc, or its memory.
+fn begin(me: u32, reaches: bool) -> Option<Closed> {
     let count = COUNT.load(Relaxed);
     // A fork that was made meanwhile has the mark of its parent, and no child that would take it off.
     let is_marked = count != 0;
@@ -51,7 +52,7 @@ fn begin(looks: bool) -> Option<Closed> {
         return None;
     }
     host::set_dumpable(false);
-    if !is_marked && !host::owns_its_files().unwrap_or(!looks) {
+    if !is_marked && !host::owns_its_files().unwrap_or(!reaches) {
         host::set_dumpable(true);
         return None;
     }
@@ -61,9 +62,9 @@ fn begin(looks: bool) -> Option<Closed> {
 
 impl Drop for Closed {
     fn drop(&mut self) {
-        with_lock(|| {
+        with_lock(|me| {
             let count = COUNT.load(Relaxed);
-            if HOST.load(Relaxed) != std::process::id() || count == 0 {
+            if HOST.load(Relaxed) != me || count == 0 {
                 return; // a fork's copy of a handle
             }
             COUNT.store(count - 1, Release);
@@ -75,7 +76,7 @@ impl Drop for Closed {
 }
 
 /// For two or three calls: nobody sleeps here.
-fn with_lock<T>(body: impl FnOnce() -> T) -> T {
+fn with_lock<T>(body: impl FnOnce(u32) -> T) -> T {
     let me = std::process::id();
     loop {
         match LOCK.compare_exchange(0, me, Acquire, Relaxed) {
@@ -84,7 +85,7 @@ fn with_lock<T>(body: impl FnOnce() -> T) -> T {
             Err(_) => std::thread::yield_now(),
         }
     }
-    let result = body();
+    let result = body(me);
     LOCK.store(0, Release);
     result
 }
