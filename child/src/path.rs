@@ -96,7 +96,6 @@ const LONGEST_CHAIN: usize = 6;
 
 fn refuse_chain(program: usize) -> Done {
     let mut line = sys::Buffer::<256>::new(); // as much as the kernel looks at
-    let mut interpreter = [0u8; 256];
     let mut path = program;
     for _ in 0..LONGEST_CHAIN {
         let file = open(path, O_NONBLOCK);
@@ -109,17 +108,10 @@ fn refuse_chain(program: usize) -> Done {
         let text = line.filled(|at, size| sys::call(nr::READ, [file as usize, at, size, 0, 0, 0]));
         sys::close(file as i32);
         let Some(rest) = text.ok().and_then(|text| text.strip_prefix(b"#!")) else { return Ok(0) };
-        let mut length = 0;
-        for byte in rest.iter().copied().skip_while(|byte| is_blank(*byte)).take_while(|byte| !is_blank(*byte) && *byte != b'\n' && *byte != 0) {
-            if let Some(place) = interpreter.get_mut(length) {
-                *place = byte;
-                length += 1;
-            }
-        }
-        if let Some(end) = interpreter.get_mut(length) {
-            *end = 0;
-        }
-        path = interpreter.as_ptr() as usize;
+        let blanks = rest.iter().take_while(|byte| is_blank(**byte)).count();
+        let length = rest.iter().skip(blanks).take_while(|byte| !is_blank(**byte) && **byte != b'\n' && **byte != 0).count();
+        let begin = 2 + blanks;
+        path = line.ended(begin, begin + length);
     }
     Ok(0)
 }

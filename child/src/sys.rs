@@ -186,6 +186,18 @@ impl<const SIZE: usize> Buffer<SIZE> {
     }
 }
 
+impl<const SIZE: usize> Buffer<SIZE> {
+    /// The address of the bytes from `begin`, as a string that ends before `end`, or before the last byte of all.
+    pub fn ended(&mut self, begin: usize, end: usize) -> usize {
+        let at = self.0.as_mut_ptr().cast::<u8>();
+        // SAFETY: inside the buffer, whatever the numbers.
+        unsafe {
+            at.add(end.min(SIZE - 1)).write(0);
+            at.add(begin.min(SIZE - 1)) as usize
+        }
+    }
+}
+
 pub fn readable(fd: i32) -> bool {
     let mut fds = [PollFd { fd, events: POLLIN, revents: 0 }];
     poll(&mut fds, Some(&Timespec { seconds: 0, nanoseconds: 0 })) > 0

@@ -250,9 +250,9 @@ impl Launch {
     }
 
     /// An init reaps its program and ends by itself. Killed before that, it would leave a zombie to whoever adopts
-    /// orphans: the host, where it is the PID 1 of a container.
+    /// orphans: the host, where it is the PID 1 of a container. The maker of one that was not adopted is no init.
     pub(super) fn let_init_end(&self, pidfd: &OwnedFd) {
-        while self.plan.has_init && fd::wait_readable(pidfd.as_raw_fd(), 1000) == Err(Errno::EINTR) {}
+        while self.plan.has_init && self.unadopted().is_none() && fd::wait_readable(pidfd.as_raw_fd(), 1000) == Err(Errno::EINTR) {}
     }
 }
 

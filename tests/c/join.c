@@ -424,7 +424,7 @@ TEST(hostile, "a process in the joined namespace that traces every newcomer neve
 /* Sends a signal to each number that may be a newcomer's, from the last newcomer's on. */
 static void shoot(int signal, int tell) {
     for (pid_t next = 2;;)
-        for (pid_t pid = next; pid < next + 8; pid++) {
+        for (pid_t pid = next; pid < next + 256; pid++) {
             if (kill(pid, signal) != 0) continue;
             next = signal == SIGKILL ? pid + 1 : pid;
             if (write(tell, "shot", 4) != 4 && errno != EAGAIN) _exit(1);
@@ -440,7 +440,7 @@ TEST(killed, "a process in the joined namespace that kills or stops every newcom
     for (int attack = 0; attack < 2; attack++) {
         struct place place = hostile_place(attacks[attack]);
         int failed = 0;
-        for (int round = 0; round < scaled(200); round++) {
+        for (int round = 0; round < scaled(200) || (failed == 0 && round < 3000); round++) {
             sandbox_cmd *cmd = by(round % 3 == 2 ? INIT : PLAIN, victim("act", "exit", "0", NULL));
             CHECK(sandbox_cmd_join(cmd, place.pid) == 0 && sandbox_cmd_join(cmd, place.user) == 0);
             sandbox_child *child;

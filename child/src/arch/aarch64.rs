@@ -151,12 +151,12 @@ pub mod nr {
     pub const FSCONFIG: usize = 431;
     pub const FSMOUNT: usize = 432;
     pub const OPENAT2: usize = 437;
-    pub const GETCWD: usize = 17;
     pub const CHDIR: usize = 49;
     pub const FCHMOD: usize = 52;
     pub const FCHMODAT: usize = 53;
     pub const FCHMODAT2: usize = 452;
     pub const FCHOWNAT: usize = 54;
+    pub const FACCESSAT2: usize = 439;
     pub const GETCWD: usize = 17;
     pub const GETXATTR: usize = 8;
     pub const MOUNT_SETATTR: usize = 442;

@@ -151,12 +151,12 @@ pub mod nr {
     pub const FSCONFIG: usize = 431;
     pub const FSMOUNT: usize = 432;
     pub const OPENAT2: usize = 437;
-    pub const GETCWD: usize = 79;
     pub const CHDIR: usize = 80;
     pub const FCHMOD: usize = 91;
     pub const FCHMODAT: usize = 268;
     pub const FCHMODAT2: usize = 452;
     pub const FCHOWNAT: usize = 260;
+    pub const FACCESSAT2: usize = 439;
     pub const GETCWD: usize = 79;
     pub const GETXATTR: usize = 191;
     pub const MOUNT_SETATTR: usize = 442;
