@@ -43,9 +43,11 @@ pub enum sandbox_option {
     SANDBOX_OPT_NEW_KEYRING = 16,
     /// The securebits, SECBIT_* of linux/securebits.h (PR_SET_SECUREBITS; needs CAP_SETPCAP).
     SANDBOX_OPT_SECUREBITS = 17,
-    /// 1: an init stays behind: it reaps orphans, forwards signals to the program, ends with the host, and all that is
-    /// left ends with the program. The child's pid and pidfd are the init's; the status is the program's. The init keeps
-    /// its capabilities and has no filter: a program that keeps CAP_SYS_PTRACE can trace it, and so get both.
+    /// 1: an init stays behind: it reaps orphans, forwards signals to the program (but SIGCHLD), ends with the host, and all
+    /// that is left ends with the program. The child's pid and pidfd are the init's; the status is the program's. The init
+    /// keeps its capabilities and has no filter: a program that keeps CAP_SYS_PTRACE can trace it, and so get both. Without
+    /// a pid namespace a program of the init's own user can also stop or kill it, and so outlive its host, or leave
+    /// descendants: a pid namespace or a cgroup holds them for sure (or SANDBOX_LANDLOCK_SIGNAL, which keeps signals in).
     /// 2: what the program leaves running goes on, and with it the init, until none of its children is left; it forwards
     /// no signal. sandbox_child_wait tells of the program's end, before the init's. Only with this may DEATH_SIGNAL be
     /// 0: then it goes on without the host too.

@@ -82,7 +82,7 @@ impl Pool {
     /// Replaces what has ended and sets up what is missing; how many that were.
     pub fn refill(&self) -> Result<usize> {
         let plans = self.plans()?;
-        let ended: Vec<Held> = self.state().held.extract_if(.., |held| held.has_ended() || !held.is_of(&plans.held)).collect();
+        let ended: Vec<Held> = self.state().held.extract_if(.., |held| held.is_lost() || !held.is_of(&plans.held)).collect();
         drop(ended);
         let mut made = 0;
         loop {
@@ -105,7 +105,7 @@ impl Pool {
     fn take(&self, plans: &Plans) -> Option<Held> {
         loop {
             let held = self.state().held.pop()?;
-            if !held.has_ended() && held.is_of(&plans.held) {
+            if !held.is_lost() && held.is_of(&plans.held) {
                 return Some(held);
             }
         }

@@ -3,10 +3,10 @@
 //! and reports the program's own end in the block, exactly; its own exit code merely follows that.
 
 use crate::arch::nr;
-use crate::plan::{Block, flag, state};
+use crate::plan::{Block, flag, state, wish};
 use crate::sys::{self, PollFd, SigInfo};
 use crate::{close, meet, run};
-use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 
 const SFD_CLOEXEC: usize = 0o2_000_000;
 const CLONE_PIDFD: usize = 0x1000;
@@ -84,7 +84,11 @@ pub fn split(block: &Block, children: i32, held: u64) -> Result<isize, i32> {
 }
 
 fn kill(pidfd: i32) {
-    sys::call(nr::PIDFD_SEND_SIGNAL, [pidfd as usize, sys::SIGKILL as usize, 0, 0, 0, 0]);
+    send(pidfd, sys::SIGKILL);
+}
+
+fn send(pidfd: i32, signal: i32) {
+    sys::call(nr::PIDFD_SEND_SIGNAL, [pidfd as usize, signal as usize, 0, 0, 0, 0]);
 }
 
 fn stay(block: &Block, program: i32, [pidfd, signals, children]: [i32; 3], mut host: i32) -> ! {
@@ -131,7 +135,8 @@ fn take_signal(block: &Block, program: i32, [pidfd, signals, children]: [i32; 3]
     let Ok(info) = info else { return };
     let Some(signal) = number(info, 0) else { return };
     // Whichever signal woke it: the host's own is one of many, where a program floods its init with others.
-    let is_to_end = block.is_to_end.load(Acquire) != 0;
+    let wishes = block.wishes.fetch_and(!wish::STOP, AcqRel);
+    let is_to_end = wishes & wish::END != 0;
     if is_to_end {
         kill(pidfd);
     }
@@ -139,8 +144,14 @@ fn take_signal(block: &Block, program: i32, [pidfd, signals, children]: [i32; 3]
     if signal != sys::SIGCHLD && (lingers || is_to_end) {
         return;
     }
+    if wishes & wish::STOP != 0 {
+        send(pidfd, sys::SIGSTOP);
+        if signal == sys::SIGCONT {
+            return; // which came with the wish
+        }
+    }
     if signal != sys::SIGCHLD {
-        sys::call(nr::PIDFD_SEND_SIGNAL, [pidfd as usize, signal as usize, 0, 0, 0, 0]);
+        send(pidfd, signal);
         return;
     }
     // Signals of one kind merge: take every one that has ended.

@@ -287,9 +287,17 @@ pub struct Block {
     pub run_length: AtomicU32,
     /// ... and how many it likely will.
     pub run_likely: u32,
-    /// 1: the init is to end its program, and then all the rest. The host sends it a signal as well.
-    pub is_to_end: AtomicU32,
+    /// What the init is to do: a sum of `wish`. The host sends it SIGCONT as well.
+    pub wishes: AtomicU32,
     pub robust: Robust,
+}
+
+/// `Block::wishes`.
+pub mod wish {
+    /// End the program, and then all the rest.
+    pub const END: u32 = 1;
+    /// Stop the program, with the SIGSTOP that would stop the init.
+    pub const STOP: u32 = 2;
 }
 
 /// `Block::maps`.

@@ -81,6 +81,8 @@ const OWN_STEPS: &[(When, Kind)] = &[
     (|cmd, _| cmd.rlimits.iter().any(rlimit::is_late), Kind::any(libc::SYS_prlimit64)),
     (ALWAYS, Kind::any(libc::SYS_openat2)),
     (ALWAYS, Kind::any(libc::SYS_fchdir)),
+    (ALWAYS, Kind::any(libc::SYS_chdir)),
+    (ALWAYS, Kind::any(libc::SYS_getcwd)),
     (ALWAYS, Kind::any(libc::SYS_close)),
     (|cmd, _| death::is_rearmed_late(cmd), Kind::with(libc::SYS_prctl, &[(0, libc::PR_SET_PDEATHSIG as u64)])),
     (|cmd, _| death::is_rearmed_late(cmd), Kind::any(libc::SYS_getppid)),

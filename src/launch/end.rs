@@ -1,6 +1,7 @@
 //! A child's end, and sleeping on its words.
 
 use super::*;
+use sandbox_child::plan::wish;
 
 /// Kills and reaps a child that is not to be.
 pub(super) fn end(pid: libc::pid_t, pidfd: RawFd) {
@@ -20,7 +21,16 @@ impl Launch {
     /// Asks an init to end its program, and then all the rest: killed itself, one without a pid namespace could not. What
     /// its program may have done to it is undone by SIGCONT, which no full queue of that user's refuses.
     pub fn request_end(&self, pidfd: RawFd) -> std::result::Result<(), Errno> {
-        self.inits_block().is_to_end.store(1, Release);
+        self.request(wish::END, pidfd)
+    }
+
+    /// Asks an init to stop its program, where SIGSTOP would stop the init, which no signal handler keeps it from.
+    pub fn request_stop(&self, pidfd: RawFd) -> std::result::Result<(), Errno> {
+        self.request(wish::STOP, pidfd)
+    }
+
+    fn request(&self, wish: u32, pidfd: RawFd) -> std::result::Result<(), Errno> {
+        self.inits_block().wishes.fetch_or(wish, Release);
         // SAFETY: no pointers but NULL.
         let sent = unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pidfd, libc::SIGCONT, ptr::null::<u8>(), 0) };
         if sent < 0 { Err(Errno::last()) } else { Ok(()) }

@@ -1,5 +1,6 @@
 //! A pool's child, from its set-up to its one run: it is held where `plan::Role::Held` ends, and given the other half.
 
+use super::meeting::is_stopped;
 use super::{AtGate, Launch, Lost, end, flags, futex_wake};
 use crate::block::{Image, Place};
 use crate::cmd::Cmd;
@@ -94,8 +95,12 @@ impl Held {
         self.process.as_ref().ok_or_else(gone)
     }
 
-    pub fn has_ended(&self) -> bool {
-        self.process().is_ok_and(|process| fd::has_ended(process.pidfd.as_raw_fd()))
+    /// It has ended, or was stopped by somebody, and would keep its run waiting.
+    pub fn is_lost(&self) -> bool {
+        self.process().is_ok_and(|process| {
+            let pidfd = process.pidfd.as_raw_fd();
+            fd::has_ended(pidfd) || is_stopped(libc::P_PIDFD, pidfd.cast_unsigned())
+        })
     }
 
     /// Whether it was set up by `plan`.
@@ -131,7 +136,7 @@ impl Held {
         let socket = socket.ok_or_else(|| Lost { error: gone(), is_replaceable: false })?;
         handoff::send(socket, fds).map_err(|errno| {
             let error = Error::new(Stage::SANDBOX_STAGE_FD, 0, errno as i32, "the fds' way to the held child");
-            Lost { error, is_replaceable: self.has_ended() }
+            Lost { error, is_replaceable: self.is_lost() }
         })
     }
 

@@ -130,7 +130,6 @@ impl Launch {
         if self.plan.joins & (Ns::SANDBOX_NS_PID as u64 | Ns::SANDBOX_NS_USER as u64) == 0 {
             return false;
         }
-        let is_stopped = |which, id| look_at(which, id, libc::WSTOPPED).is_ok_and(|code| code == libc::CLD_STOPPED);
         is_stopped(libc::P_PIDFD, pidfd.cast_unsigned())
             || self.unadopted().is_some_and(|pid| is_stopped(libc::P_PID, pid.cast_unsigned()))
             || self.inits_block().stopped.load(Acquire) != 0
@@ -260,6 +259,10 @@ impl Launch {
 /// since the word was looked at.
 pub(super) fn has_left(block: &Block, word: u32) -> bool {
     word & meet::LEFT != 0 || (word == 0 && block.state.load(Acquire) != state::ENTERING && block.phase.load(Acquire) == 0)
+}
+
+pub(super) fn is_stopped(which: libc::idtype_t, id: libc::id_t) -> bool {
+    look_at(which, id, libc::WSTOPPED).is_ok_and(|code| code == libc::CLD_STOPPED)
 }
 
 /// The si_code of a child's change of state, which is left to be told again; 0: none.

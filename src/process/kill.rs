@@ -24,6 +24,9 @@ impl Child {
         if let Some(launch) = self.launch.as_ref().filter(|_| signal == libc::SIGKILL && self.ends_by_request()) {
             return launch.request_end(self.pidfd.as_raw_fd());
         }
+        if let Some(launch) = self.launch.as_ref().filter(|launch| signal == libc::SIGSTOP && launch.plan().has_init) {
+            return launch.request_stop(self.pidfd.as_raw_fd());
+        }
         match &self.leaf {
             Some(leaf) if signal == libc::SIGKILL && leaf.kill().is_ok() => Ok(()),
             _ => self.send(signal),
@@ -40,7 +43,11 @@ impl Child {
                 leaf.kill()
             }
             None if !self.holds_descendants => Err(Errno::ENOTSUP),
-            None => self.kill(libc::SIGKILL).or_else(|errno| if errno == Errno::ESRCH { Ok(()) } else { Err(errno) }),
+            None => self.kill(libc::SIGKILL).or_else(|errno| match errno {
+                Errno::ESRCH if self.lost_its_init() => Err(Errno::ENOTSUP),
+                Errno::ESRCH => Ok(()),
+                errno => Err(errno),
+            }),
         }
     }
 
@@ -68,6 +75,13 @@ impl Child {
     /// counted what the program used. Killed itself, it would take all along uncounted. A cgroup does both by itself.
     fn ends_by_request(&self) -> bool {
         self.launch.as_ref().is_some_and(|launch| launch.ends_by_request() || (launch.plan().has_init && self.leaf.is_none()))
+    }
+
+    /// Its init ended before its program did, and could not end what is left: without a pid namespace a program of the same
+    /// user can do that.
+    fn lost_its_init(&self) -> bool {
+        let block = self.launch.as_ref().filter(|launch| launch.ends_by_request()).map(|launch| launch.inits_block());
+        block.is_some_and(|block| block.final_code.load(Relaxed) == 0)
     }
 
     pub(super) fn send(&self, signal: i32) -> Result<(), Errno> {

@@ -149,6 +149,61 @@ TEST(stopped_init, "a program that stops its init is ended all the same, by kill
     for (int way = 0; way < 3; way++) ends_it("orphan-and-stop-parent", "stopped\n", 0, way);
 }
 
+static char state_of(pid_t pid) {
+    char path[64], line[512], *at;
+    snprintf(path, sizeof path, "/proc/%d/stat", pid);
+    FILE *file = fopen(path, "re");
+    if (!file || !fgets(line, sizeof line, file) || !(at = strrchr(line, ')'))) return '?';
+    fclose(file);
+    return at[2];
+}
+
+TEST(pauses, "SIGSTOP through the handle stops the program, not its init: it goes on by SIGCONT, and ends by SIGKILL or with its host") {
+    bool has_namespaces = unshares(SANDBOX_NS_USER | SANDBOX_NS_PID);
+    for (int way = 0; way < (has_namespaces ? 4 : 2); way++) {
+        char line[64], path[64];
+        sandbox_status status;
+        sandbox_cmd *cmd = under_init(sandbox_cmd_new("/bin/sh"));
+        sandbox_cmd_args(cmd, (const char *const[]){"-c", "echo; read line; echo $line; exit 7", NULL});
+        sandbox_cmd_stdio(cmd, 0, SANDBOX_STDIO_PIPE, -1);
+        if (way >= 2) sandbox_cmd_unshare(cmd, SANDBOX_NS_USER | SANDBOX_NS_PID);
+        sandbox_child *child = piped(cmd);
+        CHECK_EQ(read(fds_of(child).stdout_fd, line, 1), 1);
+        snprintf(path, sizeof path, "/proc/%d/task/%d/children", sandbox_child_pid(child), sandbox_child_pid(child));
+        FILE *list = fopen(path, "re");
+        int program = 0;
+        CHECK(list && fscanf(list, "%d", &program) == 1);
+        fclose(list);
+        CHECK_EQ(sandbox_child_kill(child, SIGSTOP), 0);
+        for (int round = 0; state_of(program) != 'T'; round++) {
+            if (round == 2000) FAIL("the program is not stopped, but %c", state_of(program));
+            pause_ms(10);
+        }
+        CHECK(state_of(sandbox_child_pid(child)) != 'T');
+        CHECK_EQ(write(fds_of(child).stdin_fd, "line\n", 5), 5);
+        CHECK_EQ(sandbox_child_wait(child, 100, &status, sizeof status), -ETIMEDOUT);
+        CHECK_EQ(sandbox_child_kill(child, way & 1 ? SIGKILL : SIGCONT), 0);
+        CHECK_EQ(sandbox_child_wait(child, 20000, &status, sizeof status), 0);
+        if (way & 1) CHECK(status.kind == SANDBOX_SIGNALED && status.code == SIGKILL);
+        else CHECK(status.kind == SANDBOX_EXITED && status.code == 7);
+        sandbox_child_free(child);
+    }
+}
+
+TEST(killed_init, "where a program has killed its init, kill_all says that nothing holds what is left") {
+    sandbox_child *child = piped(under_init(victim("act", "orphan-and-kill-parent", NULL)));
+    sandbox_status status;
+    int orphan = orphan_of(child);
+    CHECK(orphan >= 0);
+    CHECK_EQ(sandbox_child_wait(child, 20000, &status, sizeof status), 0);
+    CHECK(status.kind == SANDBOX_SIGNALED && status.code == SIGKILL);
+    CHECK_EQ(sandbox_child_kill_all(child), -ENOTSUP);
+    sandbox_child_free(child);
+    CHECK_EQ(syscall(SYS_pidfd_send_signal, orphan, SIGKILL, NULL, 0), 0);
+    CHECK(ends(orphan));
+    close(orphan);
+}
+
 TEST(forwards, "signals to the init reach the program") {
     sandbox_child *child = piped(under_init(victim("act", "catch", NULL)));
     FILE *out = fdopen(sandbox_child_take_fd(child, SANDBOX_FD_STDOUT), "r");

@@ -81,7 +81,7 @@ TEST(held, "a held child has its capabilities dropped, no_new_privs and its filt
 
 /* Calls that a run's own steps make, each with the action that would be worst. */
 TEST(strict, "a filter that a run's own steps could not pass waits for the run, and holds in it") {
-    static const char *const steps[] = {"dup3", "recvmsg", "ppoll", "rt_sigpending", "fcntl", "chdir", "madvise", "close_range", "setsid"};
+    static const char *const steps[] = {"dup3", "recvmsg", "ppoll", "rt_sigpending", "fcntl", "openat2", "fchdir", "chdir", "madvise", "close_range", "setsid"};
     for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
         for (int kills = 0; kills < 2; kills++) {
             sandbox_cmd *cmd = victim("report", "status:Seccomp", "cwd", "fds", NULL), *run;

@@ -157,6 +157,25 @@ TEST(died, "a held child that was killed is replaced unseen, at a run and at a r
     sandbox_cmd_free(cmd);
 }
 
+TEST(stopped, "a held child that was stopped keeps no run waiting, and is replaced") {
+    sandbox_cmd *cmd = shell("echo lives");
+    sandbox_cmd_stdio(cmd, 1, SANDBOX_STDIO_PIPE, -1);
+    sandbox_pool *pool = pool_of(cmd, 2);
+    pid_t pids[8];
+    int count = list_children(pids, 8);
+    if (count != 2) SKIP("/proc lists %d children, not 2", count);
+    for (int i = 0; i < 2; i++) {
+        CHECK_EQ(kill(pids[i], SIGSTOP), 0);
+        siginfo_t info;
+        CHECK_EQ(waitid(P_PID, (id_t)pids[i], &info, WSTOPPED | WNOWAIT | __WALL), 0);
+    }
+    CHECK_STR(output(pool, NULL), "lives\n");
+    CHECK_EQ(sandbox_pool_refill(pool, &error), 2);
+    CHECK_STR(output(pool, NULL), "lives\n");
+    sandbox_pool_free(pool);
+    sandbox_cmd_free(cmd);
+}
+
 TEST(open, "a held child keeps nothing of its host's open, and can't be traced") {
     int ends[2];
     char byte, path[64];

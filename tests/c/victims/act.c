@@ -162,6 +162,7 @@ int main(int argc, char **argv) {
     if (!strcmp(what, "orphan-and-signal")) return leave_orphan(), end_by(n);
     if (!strcmp(what, "orphan-and-fill-queue")) return leave_orphan(), fill_queue();
     if (!strcmp(what, "orphan-and-stop-parent")) return leave_orphan(), stop_parent();
+    if (!strcmp(what, "orphan-and-kill-parent")) return leave_orphan(), kill(getppid(), SIGKILL), pause_ms(60000), 0;
     if (!strcmp(what, "zombies")) return count_zombies(n);
     if (!strcmp(what, "catch")) return catch();
     if (!strcmp(what, "become-undumpable")) return prctl(PR_SET_DUMPABLE, 0), pause_ms(n), 0;
