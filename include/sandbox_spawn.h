@@ -232,7 +232,8 @@ typedef enum sandbox_option {
      */
     SANDBOX_OPT_NEW_KEYRING = 16,
     /**
-     * The securebits, SECBIT_* of linux/securebits.h (PR_SET_SECUREBITS; needs CAP_SETPCAP).
+     * The securebits, SECBIT_* of linux/securebits.h (PR_SET_SECUREBITS; needs CAP_SETPCAP, but for SECBIT_EXEC_* of
+     * Linux 6.14).
      */
     SANDBOX_OPT_SECUREBITS = 17,
     /**
@@ -1307,7 +1308,8 @@ extern "C" {
 
 /**
  * Gives each child a fresh cgroup of its own (version 2): a leaf below `parent`, which the child enters as it is made
- * (CLONE_INTO_CGROUP), and which is removed, with all that still runs in it, when the child's handle is freed. Its
+ * (CLONE_INTO_CGROUP; where the memory above it is limited for others than the caller, once it has left the caller's
+ * memory), and which is removed, with all that still runs in it, when the child's handle is freed. Its
  * status then tells of all of the group: CPU times, and with the memory and pids controllers peak_memory_bytes,
  * oom_kills and pids_peak (they are enabled in the parent's cgroup.subtree_control where that is allowed). With
  * SANDBOX_NS_CGROUP the leaf is the root that the child sees.
@@ -1659,6 +1661,8 @@ int sandbox_cmd_pre_exec(struct sandbox_cmd *cmd,
  *
  * Takes the same time whatever the host's memory (clone3 with CLONE_VM), from any thread. The child is a copy of the
  * calling thread as to credentials, namespaces and filters; it dies with the process, see SANDBOX_OPT_DEATH_SIGNAL.
+ * While a child is in its memory a host that has capabilities is not dumpable (PR_SET_DUMPABLE), so that no process with
+ * fewer gets at it through the child.
  *
  * @param child  Set to a handle, to free with sandbox_child_free; to NULL on failure.
  * @param error  Filled on failure, zeroed on success; NULL allowed.

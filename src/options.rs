@@ -41,7 +41,8 @@ pub enum sandbox_option {
     SANDBOX_OPT_SPECULATION = 15,
     /// 1: a new, empty session keyring (KEYCTL_JOIN_SESSION_KEYRING).
     SANDBOX_OPT_NEW_KEYRING = 16,
-    /// The securebits, SECBIT_* of linux/securebits.h (PR_SET_SECUREBITS; needs CAP_SETPCAP).
+    /// The securebits, SECBIT_* of linux/securebits.h (PR_SET_SECUREBITS; needs CAP_SETPCAP, but for SECBIT_EXEC_* of
+    /// Linux 6.14).
     SANDBOX_OPT_SECUREBITS = 17,
     /// 1: an init stays behind: it reaps orphans, forwards signals to the program (but SIGCHLD), ends with the host, and all
     /// that is left ends with the program. The child's pid and pidfd are the init's; the status is the program's. The init
@@ -164,7 +165,7 @@ pub const OPTIONS: [Info; 30] = {
         info(SANDBOX_OPT_DENY_TSC, Switch, Some(0)),
         info(SANDBOX_OPT_SPECULATION, UpTo(3), Some(0)),
         info(SANDBOX_OPT_NEW_KEYRING, Switch, Some(0)),
-        info(SANDBOX_OPT_SECUREBITS, UpTo(0xff), None),
+        info(SANDBOX_OPT_SECUREBITS, UpTo(0xfff), None),
         info(SANDBOX_OPT_INIT, UpTo(2), Some(0)),
         info(SANDBOX_OPT_LOOPBACK, Switch, Some(0)),
         info(SANDBOX_OPT_RANDOM_FDS, Switch, Some(0)),

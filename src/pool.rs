@@ -157,8 +157,9 @@ impl Pool {
         let is_changed = |(name, _): &(CString, Option<CString>)| run.env.iter().any(|(other, _)| other == name);
         cmd.env.retain(|entry| !is_changed(entry));
         cmd.env.extend_from_slice(&run.env);
-        if run.cwd.is_some() {
+        if run.cwd.is_some() || !run.cwds.is_empty() {
             cmd.cwd.clone_from(&run.cwd);
+            cmd.cwds.clone_from(&run.cwds);
         }
         let gives = |target: i32| {
             let stream = usize::try_from(target).ok().and_then(|target| run.stdio_given.get(target));

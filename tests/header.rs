@@ -106,7 +106,7 @@ const OPTIONS: &[(&str, i64, i64, i64)] = &[
     ("DENY_TSC", 14, 0, 1),
     ("SPECULATION", 15, 0, 3),
     ("NEW_KEYRING", 16, 0, 1),
-    ("SECUREBITS", 17, 0, 0xff),
+    ("SECUREBITS", 17, 0, 0xfff),
     ("INIT", 18, 0, 2),
     ("LOOPBACK", 19, 0, 1),
     ("RANDOM_FDS", 20, 0, 1),

@@ -6,7 +6,8 @@ use crate::capi::guard::{code, text_for};
 use std::ffi::{c_char, c_int};
 
 /// Gives each child a fresh cgroup of its own (version 2): a leaf below `parent`, which the child enters as it is made
-/// (CLONE_INTO_CGROUP), and which is removed, with all that still runs in it, when the child's handle is freed. Its
+/// (CLONE_INTO_CGROUP; where the memory above it is limited for others than the caller, once it has left the caller's
+/// memory), and which is removed, with all that still runs in it, when the child's handle is freed. Its
 /// status then tells of all of the group: CPU times, and with the memory and pids controllers peak_memory_bytes,
 /// oom_kills and pids_peak (they are enabled in the parent's cgroup.subtree_control where that is allowed). With
 /// SANDBOX_NS_CGROUP the leaf is the root that the child sees.

@@ -110,7 +110,8 @@ fn checked(map: Map, index: usize, kind: &str) -> Result<Map> {
     let is_whole = |first: u32| first.checked_add(map.count).is_some();
     if map.count == 0 || !is_whole(map.inside) || !is_whole(map.outside) || index >= 340 {
         let what = format!("{kind} map of {} ids from {} to {}", map.count, map.outside, map.inside);
-        return Err(Error::new(Stage::SANDBOX_STAGE_USERNS, index, libc::EINVAL, what));
+        let hint = if index >= 340 { "the kernel takes 340 lines" } else { "no ids, or more than there are" };
+        return Err(Error::new(Stage::SANDBOX_STAGE_USERNS, index, libc::EINVAL, what).hint(hint));
     }
     Ok(map)
 }

@@ -5,6 +5,7 @@ use crate::cmd::Cmd;
 use crate::closed;
 use crate::confine::join;
 use crate::error::{Error, Result, Stage, list, quoted};
+use crate::memory::page_size;
 use crate::options::Opt;
 use crate::plan::{Arg, Builder, Source};
 use sandbox_child::plan::{Code, gate};
@@ -161,6 +162,10 @@ fn apart(file: &str, maps: &[Map]) -> Result<()> {
             let what = format_args!("{file} \"{} {} {}\": ids that overlap an earlier line's", one.inside, one.outside, one.count);
             return Err(Error::new(STAGE, index, libc::EINVAL, what));
         }
+    }
+    let length: usize = maps.iter().map(|map| format!("{} {} {}\n", map.inside, map.outside, map.count).len()).sum();
+    if length >= page_size() {
+        return Err(Error::new(STAGE, maps.len() - 1, libc::EINVAL, format_args!("{file} of {length} bytes: the kernel takes less than a page")));
     }
     Ok(())
 }

@@ -176,6 +176,20 @@ TEST(securebits, "SECUREBITS are the program's; without CAP_SETPCAP refused") {
     CHECK_EQ(prctl(PR_GET_SECUREBITS), before);
 }
 
+TEST(exec_securebits, "SECUREBITS takes the bits of a checked exec too, where the kernel has them") {
+    sandbox_cmd *cmd = with(asked("securebits"), SANDBOX_OPT_SECUREBITS, 0x100); /* SECBIT_EXEC_RESTRICT_FILE */
+    run(cmd, &result);
+    if (result.result < 0) {
+        CHECK(result.result == -EPERM || result.result == -EINVAL);
+        CHECK_EQ(result.error.stage, SANDBOX_STAGE_CAPABILITY);
+        SKIP("%s", result.error.message);
+    }
+    CHECK_EQ(number(&result, "securebits") & 0x100, 0x100);
+    cmd = asked("securebits");
+    CHECK_EQ(sandbox_cmd_set(cmd, SANDBOX_OPT_SECUREBITS, 0x1000), -EINVAL);
+    sandbox_cmd_free(cmd);
+}
+
 TEST(no_randomize, "NO_RANDOMIZE puts the stack at the same place in every run") {
     char first[64];
     snprintf(first, sizeof first, "%s", seen(with(asked("stack"), SANDBOX_OPT_NO_RANDOMIZE, 1), "stack"));

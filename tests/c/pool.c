@@ -79,6 +79,9 @@ TEST(run, "program, arguments, environment, directory, streams and fds are the r
     sandbox_cmd_env_clear(run);
     sandbox_cmd_cwd(run, "/");
     CHECK_STR(output(pool, run), "env:POOL: (unset)\ncwd: /\n");
+    run = victim("report", "cwd", "env:PWD", NULL);
+    CHECK_EQ(sandbox_cmd_cwd_first(run, (const char *const[]){"/not/there", "/etc", NULL}), 0);
+    CHECK_STR(output(pool, run), "cwd: /etc\nenv:PWD: /etc\n");
     /* The host's environment is the one at the run. */
     setenv("LATE", "set after the fill", 1);
     snprintf(wanted, sizeof wanted, "env:LATE: %s\n", getenv("LATE"));
