@@ -3,7 +3,7 @@
 
 use crate::arch::nr;
 use crate::run::{Done, decimal, done};
-use crate::sys;
+use crate::sys::{self, AT_FDCWD, O_CLOEXEC, O_NOFOLLOW, O_PATH};
 
 pub const LAST: usize = u32::MAX as usize;
 
@@ -50,13 +50,6 @@ pub fn lowest(fds: &[i32], from: i32) -> i32 {
 /// The list of this process's fds. A directory of that name in an image would hide them, a FIFO never open, a link lead
 /// to another process's: what is not a mount of /proc itself is none.
 fn own_list() -> Result<usize, i32> {
-    const O_PATH: usize = 0o10_000_000;
-    const O_CLOEXEC: usize = 0o2_000_000;
-    #[cfg(target_arch = "x86_64")]
-    const O_NOFOLLOW: usize = 0o400_000;
-    #[cfg(target_arch = "aarch64")]
-    const O_NOFOLLOW: usize = 0o100_000;
-    const AT_FDCWD: usize = -100isize as usize;
     const PROC_SUPER_MAGIC: usize = 0x9fa0;
     let open = |from: usize, path: &core::ffi::CStr, flags| done(sys::call(nr::OPENAT, [from, path.as_ptr() as usize, flags | O_CLOEXEC, 0, 0, 0]));
     let proc = open(AT_FDCWD, c"/proc", O_PATH | O_NOFOLLOW)? as usize;

@@ -5,21 +5,12 @@
 use crate::arch::nr;
 use crate::plan::Block;
 use crate::run::{Done, done};
-use crate::sys;
-
-const AT_FDCWD: usize = -100isize as usize;
-const O_PATH: u64 = 0o10_000_000;
-const O_CLOEXEC: u64 = 0o2_000_000;
-const O_NONBLOCK: u64 = 0o4000;
-#[cfg(target_arch = "x86_64")]
-const O_DIRECTORY: u64 = 0o200_000;
-#[cfg(target_arch = "aarch64")]
-const O_DIRECTORY: u64 = 0o40_000;
+use crate::sys::{self, AT_FDCWD, O_CLOEXEC, O_DIRECTORY, O_NONBLOCK, O_PATH};
 
 /// As open, but through no magic link (Linux 5.6).
-fn open(path: usize, flags: u64) -> isize {
+fn open(path: usize, flags: usize) -> isize {
     const RESOLVE_NO_MAGICLINKS: u64 = 2;
-    let how = [flags | O_CLOEXEC, 0, RESOLVE_NO_MAGICLINKS]; // struct open_how: flags, mode, resolve
+    let how = [(flags | O_CLOEXEC) as u64, 0, RESOLVE_NO_MAGICLINKS]; // struct open_how: flags, mode, resolve
     sys::call(nr::OPENAT2, [AT_FDCWD, path, how.as_ptr() as usize, size_of_val(&how), 0, 0])
 }
 

@@ -7,7 +7,6 @@ use crate::sys::{self, PollFd};
 use crate::{close, meet, run as interpreter};
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 
-const O_CLOEXEC: usize = 0o2_000_000;
 pub const PROT_READ_WRITE: u64 = 3;
 pub const MAP_SHARED_FIXED: u64 = 0x11;
 pub const POPULATE_WRITE: u64 = 23;
@@ -21,7 +20,7 @@ pub fn hold(block: &Block, control: u64, memory: u64, offset: u64) -> Result<isi
     // this one waits. 0 to 2 stay taken, so that no fd of the run's lands there; the run replaces them.
     close::all_but(|from| close::lowest(&[control, memory, host], from))?;
     for fd in 0..3 {
-        let result = sys::call(nr::DUP3, [control as usize, fd, O_CLOEXEC, 0, 0, 0]);
+        let result = sys::call(nr::DUP3, [control as usize, fd, sys::O_CLOEXEC, 0, 0, 0]);
         if result < 0 {
             return Err(-result as i32);
         }

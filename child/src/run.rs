@@ -201,9 +201,6 @@ fn place(fd: i32, target: u64) -> Done {
     done(sys::call(nr::DUP3, [fd as usize, target as usize, 0, 0, 0, 0]))
 }
 
-const O_CLOEXEC: usize = 0o2_000_000;
-const AT_FDCWD: usize = -100isize as usize;
-
 /// The number at the start of `text`, if there is one.
 pub fn decimal(text: &[u8]) -> Option<usize> {
     let mut value = None;
@@ -314,8 +311,7 @@ pub fn send_fd(socket: i32, fd: i32) -> Result<isize, i32> {
 fn landlock_path(path: usize, access: u64, ruleset: i32) -> Done {
     const FILES: u64 = 0xc007; // EXECUTE, WRITE_FILE, READ_FILE, TRUNCATE, IOCTL_DEV
     const LANDLOCK_RULE_PATH_BENEATH: usize = 1;
-    const O_PATH: usize = 0o10_000_000;
-    let fd = done(sys::call(nr::OPENAT, [AT_FDCWD, path, O_PATH | O_CLOEXEC, 0, 0, 0]))?;
+    let fd = done(sys::call(nr::OPENAT, [sys::AT_FDCWD, path, sys::O_PATH | sys::O_CLOEXEC, 0, 0, 0]))?;
     let add = |access: u64| {
         // struct landlock_path_beneath_attr, which is packed: the rights, the fd
         let attr = [access as u32, (access >> 32) as u32, fd as u32];

@@ -4,23 +4,13 @@ use crate::arch::nr;
 use crate::run::{Done, done};
 use crate::sys;
 
-pub(super) const AT_FDCWD: usize = -100isize as usize;
+pub(super) use crate::sys::{AT_FDCWD, O_CLOEXEC, O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK, O_PATH};
+
 pub(super) const AT_RECURSIVE: usize = 0x8000;
 pub(super) const OPEN_TREE_CLONE: usize = 1;
-pub(super) const O_CLOEXEC: usize = 0o2_000_000;
-pub(super) const O_PATH: usize = 0o10_000_000;
 pub(super) const O_CREAT_EXCL: usize = 0o300;
 pub(super) const O_CREAT_TRUNC: usize = 0o1100;
 pub(super) const O_WRONLY: usize = 1;
-pub(super) const O_NONBLOCK: usize = 0o4000;
-#[cfg(target_arch = "x86_64")]
-pub(super) const O_DIRECTORY: usize = 0o200_000;
-#[cfg(target_arch = "x86_64")]
-pub(super) const O_NOFOLLOW: usize = 0o400_000;
-#[cfg(target_arch = "aarch64")]
-pub(super) const O_DIRECTORY: usize = 0o40_000;
-#[cfg(target_arch = "aarch64")]
-pub(super) const O_NOFOLLOW: usize = 0o100_000;
 pub(super) const S_IFMT: u16 = 0o170_000;
 pub(super) const S_IFDIR: u16 = 0o040_000;
 /// RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS.
