@@ -256,7 +256,7 @@ pub fn hint(text: &str, errno: i32) -> &'static str {
         libc::EPERM if is("mode ") => "it is another user's, or its owner has no id in the child's user namespace",
         libc::EPERM if is("overlay") => "it needs CAP_SYS_ADMIN or SANDBOX_NS_USER, and CAP_CHOWN where a lower is another's",
         libc::EPERM => "it needs CAP_SYS_ADMIN or SANDBOX_NS_USER; a container may forbid it",
-        libc::EACCES if text.contains("the caller's fd") => "it is opened anew by its path, whose directories the spawning user must be allowed to search",
+        libc::EACCES if text.contains("the caller's fd") => "it is opened by its path anew, which this user may not search",
         libc::EOVERFLOW => "the spawning user has no id in the child's user namespace",
         libc::ENOSYS => "Linux 5.12 is needed, or a container hides its calls",
         libc::EROFS if is("file") => "a file is kept in memory alone: SANDBOX_DATA_IN_PLACE makes one on the host, where RW was bound",

@@ -159,7 +159,7 @@ TEST(joined_user_owns, "what is new beside a joined user namespace is that one's
     int user = namespace_of(held, "user");
     for (int way = 0; way < WAYS; way++) {
         if (way == PRE_EXEC) continue;
-        sandbox_cmd *cmd = by(way, shell("hostname; cat /proc/sys/kernel/domainname; echo $$; test -e /etc || echo no etc; grep -c . /proc/net/if_inet6; cut -d. -f1 /proc/uptime; id -u; touch /tmp/x && ls -n /tmp/x | cut -d' ' -f3"));
+        sandbox_cmd *cmd = by(way, shell("hostname; cat /proc/sys/kernel/domainname; echo $$; test -e /etc || echo no etc; grep -c . /proc/net/if_inet6; cut -d. -f1 /proc/uptime; id -u; touch /tmp/x && stat -c %u /tmp/x"));
         CHECK_EQ(sandbox_cmd_join(cmd, user), 0);
         sandbox_cmd_unshare(cmd, EVERY & ~SANDBOX_NS_USER);
         sandbox_cmd_set(cmd, SANDBOX_OPT_LOOPBACK, 1);
