@@ -398,7 +398,7 @@ typedef enum sandbox_cause {
      */
     SANDBOX_CAUSE_NONE = 0,
     /**
-     * A seccomp filter ended it.
+     * SIGSYS ended it, under a filter that can do so. (Any process may send that signal too.)
      */
     SANDBOX_CAUSE_FILTER = 1,
     /**
@@ -983,7 +983,8 @@ typedef struct sandbox_status {
      */
     uint32_t cause;
     /**
-     * With SANDBOX_CAUSE_FILTER the refused system call's number where known, else -1.
+     * With SANDBOX_CAUSE_FILTER the system call's number, where the filters end a program for one call alone (on its own
+     * architecture: a call of another's is not told apart), else -1.
      */
     int64_t syscall;
     /**
@@ -1643,8 +1644,10 @@ int sandbox_cmd_explain(const struct sandbox_cmd *cmd,
 int sandbox_cmd_on_ready(struct sandbox_cmd *cmd, sandbox_ready_fn fn, void *userdata);
 
 /**
- * Has `fn` called in the child, which then has a copy of the host's memory, as after fork: such a spawn takes time that
- * grows with that memory. Other threads' locks are copied as they are, so only async-signal-safe functions may be
+ * Has `fn` called in the child, last before exec, with a copy of the host's memory, as after fork: such a spawn takes time
+ * that grows with that memory. With SANDBOX_OPT_INIT, and so with a preset, that copy is gone by then: there it is called
+ * as soon as the namespaces and mounts are made, in what becomes the init, with the caller's user, rights, streams and
+ * directory, and without the command's filters. Other threads' locks are copied as they are, so only async-signal-safe functions may be
  * called (signal-safety(7)); malloc and printf may deadlock.
  *
  * @param fn        NULL: none.
@@ -1758,10 +1761,12 @@ int sandbox_filter_deny_setsockopt(struct sandbox_filter *filter, uint32_t level
 /**
  * Adds an architecture whose calls the rules are then about too.
  *
- * @param arch  "x86_64", "x86", "x32", "aarch64", "arm", "riscv64", "ppc64le", "s390x".
+ * @param arch  "x86_64" (or "amd64"), "x86" ("i386"), "x32", "aarch64" ("arm64"), "arm", "riscv64", "ppc64le", "s390x";
+ *              "native".
  * @return 0; -EINVAL: another name; -EFAULT: NULL.
  */
-int sandbox_filter_arch(struct sandbox_filter *filter, const char *arch);
+int sandbox_filter_arch(struct sandbox_filter *filter,
+                        const char *arch);
 
 /**
  * Sets flags for loading: a sum of SANDBOX_FILTER_*.
@@ -1815,13 +1820,17 @@ int sandbox_filter_oci(struct sandbox_filter *filter,
 int sandbox_filter_oci_capabilities(struct sandbox_filter *filter, uint64_t capabilities);
 
 /**
- * Takes instructions as they are, in place of all rules; verified first, as the kernel would.
+ * Takes instructions as they are; verified first, as the kernel would. Such a filter has nothing else: no rules and no
+ * denials, before or after. Where it would refuse the library's own last steps, a few more instructions are put in front
+ * of it at the spawn, for which there must be room (-E2BIG).
  *
  * @param instructions  `count` times struct sock_filter. Copied.
  * @param count         1 to 4096.
- * @return 0; -EINVAL: what the kernel would refuse; -EFAULT: NULL.
+ * @return 0; -EINVAL: what the kernel would refuse, or a filter with rules; -EFAULT: NULL.
  */
-int sandbox_filter_bpf(struct sandbox_filter *filter, const void *instructions, size_t count);
+int sandbox_filter_bpf(struct sandbox_filter *filter,
+                       const void *instructions,
+                       size_t count);
 
 /**
  * What the kernel would do with a call, without asking it: runs the compiled filter.

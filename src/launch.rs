@@ -241,6 +241,10 @@ impl Launch {
         if !exec.may_sleep {
             self.place.add_flag(flag::NO_SLEEP);
         }
+        let all = || self.plan.loaded.iter().chain(&self.plan.filters);
+        if self.plan.has_listener() && all().all(|filter| filter.program.may_close()) {
+            self.place.add_flag(flag::CLOSES_LISTENER);
+        }
         Ok(())
     }
 

@@ -327,6 +327,8 @@ pub mod flag {
     pub const LINGERS: u32 = 64;
     /// The init does not end with the host.
     pub const OUTLIVES_HOST: u32 = 128;
+    /// The filters let the child close its listener once the host has it.
+    pub const CLOSES_LISTENER: u32 = 256;
 }
 
 impl Block {

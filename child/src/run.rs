@@ -96,6 +96,10 @@ fn run(block: &Block, position: u32, op: &Op) -> Done {
                 send_fd(block.slot(u64::from(block.socket_slot)), block.slot(first))?;
             }
             meet::arrive(block, gate::LISTENER);
+            // A copy here would keep an execve waiting whose supervisor has gone.
+            if block.flags & flag::CLOSES_LISTENER != 0 {
+                sys::close(block.slot(first));
+            }
             Ok(0)
         }
         Code::LandlockPath => landlock_path(block.address(first), second, block.slot(third)),

@@ -309,8 +309,10 @@ pub extern "C" fn sandbox_cmd_on_ready(cmd: *mut sandbox_cmd, r#fn: sandbox_read
 #[allow(non_camel_case_types)]
 pub type sandbox_pre_exec_fn = Option<extern "C" fn(userdata: *mut c_void) -> c_int>;
 
-/// Has `fn` called in the child, which then has a copy of the host's memory, as after fork: such a spawn takes time that
-/// grows with that memory. Other threads' locks are copied as they are, so only async-signal-safe functions may be
+/// Has `fn` called in the child, last before exec, with a copy of the host's memory, as after fork: such a spawn takes time
+/// that grows with that memory. With SANDBOX_OPT_INIT, and so with a preset, that copy is gone by then: there it is called
+/// as soon as the namespaces and mounts are made, in what becomes the init, with the caller's user, rights, streams and
+/// directory, and without the command's filters. Other threads' locks are copied as they are, so only async-signal-safe functions may be
 /// called (signal-safety(7)); malloc and printf may deadlock.
 ///
 /// @param fn        NULL: none.

@@ -73,7 +73,7 @@ pub extern "C" fn sandbox_version() -> *const c_char {
 ///
 /// @param out   Filled up to `size` bytes.
 /// @param size  sizeof(sandbox_features) as the caller knows it.
-/// @return 0; -EFAULT: NULL; -EINVAL: a size above 4096.
+/// @return 0; -EFAULT: NULL, with a size; -EINVAL: a size above 4096.
 #[unsafe(no_mangle)]
 pub extern "C" fn sandbox_probe(out: *mut sandbox_features, size: usize) -> c_int {
     code(|| {

@@ -118,10 +118,7 @@ pub extern "C" fn sandbox_filter_deny(filter: *mut sandbox_filter, what: u64) ->
 /// @return 0; -EFAULT: NULL.
 #[unsafe(no_mangle)]
 pub extern "C" fn sandbox_filter_deny_ioctl(filter: *mut sandbox_filter, request: u32) -> c_int {
-    set(filter, ptr::null_mut(), |filter| {
-        filter.deny_ioctl(request);
-        Ok(())
-    })
+    set(filter, ptr::null_mut(), |filter| filter.deny_ioctl(request))
 }
 
 /// Refuses one setsockopt option, EPERM, before any rule.
@@ -131,15 +128,13 @@ pub extern "C" fn sandbox_filter_deny_ioctl(filter: *mut sandbox_filter, request
 /// @return 0; -EFAULT: NULL.
 #[unsafe(no_mangle)]
 pub extern "C" fn sandbox_filter_deny_setsockopt(filter: *mut sandbox_filter, level: u32, option: u32) -> c_int {
-    set(filter, ptr::null_mut(), |filter| {
-        filter.deny_setsockopt(level, option);
-        Ok(())
-    })
+    set(filter, ptr::null_mut(), |filter| filter.deny_setsockopt(level, option))
 }
 
 /// Adds an architecture whose calls the rules are then about too.
 ///
-/// @param arch  "x86_64", "x86", "x32", "aarch64", "arm", "riscv64", "ppc64le", "s390x".
+/// @param arch  "x86_64" (or "amd64"), "x86" ("i386"), "x32", "aarch64" ("arm64"), "arm", "riscv64", "ppc64le", "s390x";
+///              "native".
 /// @return 0; -EINVAL: another name; -EFAULT: NULL.
 #[unsafe(no_mangle)]
 pub extern "C" fn sandbox_filter_arch(filter: *mut sandbox_filter, arch: *const c_char) -> c_int {
@@ -220,11 +215,13 @@ pub extern "C" fn sandbox_filter_oci_capabilities(filter: *mut sandbox_filter, c
     })
 }
 
-/// Takes instructions as they are, in place of all rules; verified first, as the kernel would.
+/// Takes instructions as they are; verified first, as the kernel would. Such a filter has nothing else: no rules and no
+/// denials, before or after. Where it would refuse the library's own last steps, a few more instructions are put in front
+/// of it at the spawn, for which there must be room (-E2BIG).
 ///
 /// @param instructions  `count` times struct sock_filter. Copied.
 /// @param count         1 to 4096.
-/// @return 0; -EINVAL: what the kernel would refuse; -EFAULT: NULL.
+/// @return 0; -EINVAL: what the kernel would refuse, or a filter with rules; -EFAULT: NULL.
 #[unsafe(no_mangle)]
 pub extern "C" fn sandbox_filter_bpf(filter: *mut sandbox_filter, instructions: *const c_void, count: usize) -> c_int {
     set(filter, ptr::null_mut(), |filter| {

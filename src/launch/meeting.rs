@@ -233,12 +233,25 @@ impl Launch {
                     _ => error,
                 })
             }
-            state::RUNNING if self.plan.ops.get(op).is_some_and(|op| op.code == Code::Exec) => Ok(()),
+            state::RUNNING if self.plan.ops.get(op).is_some_and(|op| op.code == Code::Exec) => {
+                if self.died_at_exec(pidfd) { Err(self.killed(op, pidfd)) } else { Ok(()) }
+            }
             _ => {
                 // An init that fails ends its program first, and then says why.
                 self.let_init_end(pidfd);
                 if block.state.load(Acquire) == state::FAILED { self.outcome(pidfd) } else { Err(self.killed(op, pidfd)) }
             }
+        }
+    }
+
+    /// Both leave the memory, but exec makes the exit signal SIGCHLD, and of one that has another __WCLONE still knows. The
+    /// trampoline's exec did so too; a tracer sees either kind.
+    fn died_at_exec(&self, pidfd: &OwnedFd) -> bool {
+        let is_first_exec = !self.plan.enters && !self.plan.is_traced();
+        // SAFETY: waitid may be given no siginfo.
+        is_first_exec && unsafe {
+            let options = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT | libc::__WCLONE;
+            libc::waitid(libc::P_PIDFD, pidfd.as_raw_fd().cast_unsigned(), ptr::null_mut(), options) == 0
         }
     }
 

@@ -67,6 +67,9 @@ impl Notify {
 
     /// Its process.
     pub fn pid(&self) -> Result<libc::pid_t, Errno> {
+        if self.is_answered.load(Acquire) {
+            return Err(Errno::EALREADY);
+        }
         Ok(self.status()?.tgid)
     }
 

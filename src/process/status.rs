@@ -23,7 +23,7 @@ pub enum sandbox_status_kind {
 pub enum sandbox_cause {
     /// Of its own accord, or not known.
     SANDBOX_CAUSE_NONE = 0,
-    /// A seccomp filter ended it.
+    /// SIGSYS ended it, under a filter that can do so. (Any process may send that signal too.)
     SANDBOX_CAUSE_FILTER = 1,
     /// It was killed (SIGKILL, not by its handle) and the kernel killed for memory in its cgroup (memory.events). Where
     /// only its descendants were, `oom_kills` alone tells.
@@ -47,7 +47,8 @@ pub struct sandbox_status {
     pub core_dumped: u32,
     /// SANDBOX_CAUSE_*: why it ended, where known.
     pub cause: u32,
-    /// With SANDBOX_CAUSE_FILTER the refused system call's number where known, else -1.
+    /// With SANDBOX_CAUSE_FILTER the system call's number, where the filters end a program for one call alone (on its own
+    /// architecture: a call of another's is not told apart), else -1.
     pub syscall: i64,
     /// CPU time in user mode, in microseconds: of all of its cgroup, where it has one of its own (cpu.stat); else with
     /// that of its reaped children, and 0 where another reaped it.

@@ -86,9 +86,15 @@ pub struct Program {
     /// SANDBOX_DENY_*, ready-made ones among its rules.
     pub denied: u64,
     hinders: OnceLock<bool>,
+    closes: OnceLock<bool>,
 }
 
 impl Program {
+    /// Whether any fd may be closed under it.
+    pub fn may_close(&self) -> bool {
+        *self.closes.get_or_init(|| Kind::any(libc::SYS_close).passes(&self.instructions))
+    }
+
     /// Whether some step that the library has yet to take under it might not pass.
     pub fn may_hinder(&self) -> bool {
         const STEPS: [Kind; 6] = [
@@ -174,7 +180,16 @@ impl Filter {
         self.sticky.changed(result)
     }
 
+    /// Nothing that a caller says is to be without effect.
+    pub fn takes_rules(&self) -> Result<()> {
+        match self.raw {
+            None => Ok(()),
+            Some(_) => Err(bad(libc::EINVAL, "a rule in a filter of instructions as they are").hint("filters stack: give it one of its own")),
+        }
+    }
+
     pub fn rule(&mut self, wanted: u32, syscall: &str, compares: &[Compare]) -> Result<()> {
+        self.takes_rules()?;
         let wanted = action(wanted)?;
         if !is_known(syscall) {
             return Err(bad(libc::EINVAL, format!("system call {}: there is none of that name", quoted(syscall.as_bytes()))));
@@ -184,6 +199,7 @@ impl Filter {
     }
 
     pub fn arch(&mut self, name: &str) -> Result<()> {
+        self.takes_rules()?;
         let arch = arch(name)?;
         if !self.arches.contains(&arch) {
             self.arches.push(arch);
@@ -193,6 +209,9 @@ impl Filter {
 
     pub fn bpf(&mut self, instructions: Vec<Instruction>) -> Result<()> {
         bpf::verify(&instructions).map_err(|wrong| bad(libc::EINVAL, wrong))?;
+        if !self.rules.is_empty() || self.arches.len() > 1 || self.refuses_kernel_pointers {
+            return Err(bad(libc::EINVAL, "instructions as they are, in a filter that has rules").hint("filters stack: give them one of their own"));
+        }
         self.raw = Some(instructions);
         Ok(())
     }
@@ -207,7 +226,7 @@ impl Filter {
             None => compile::compile(self)?,
         };
         let notifies = bpf::returns(&instructions, |action| action & act::MASK == act::NOTIFY);
-        Ok(self.sticky.keep(Program { instructions, notifies, only_fatal: self.only_fatal(), denied: self.denied, hinders: OnceLock::new() }))
+        Ok(self.sticky.keep(Program { instructions, notifies, only_fatal: self.only_fatal(), denied: self.denied, hinders: OnceLock::new(), closes: OnceLock::new() }))
     }
 }
 

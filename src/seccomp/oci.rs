@@ -27,6 +27,7 @@ const LONGEST: usize = 1 << 20;
 /// Takes the profile's default action and flags, and adds its architectures and rules. `capabilities` (bit n: number
 /// n) are those that the program will have, for the rules that depend on them.
 pub fn read(filter: &mut Filter, json: &[u8], capabilities: u64) -> Result<()> {
+    filter.takes_rules()?;
     if json.len() > LONGEST {
         return Err(wrong(libc::E2BIG, &format!("the profile is longer than {LONGEST} bytes")));
     }

@@ -39,6 +39,7 @@ const MOST_COMPARISONS: usize = 1 << 16;
 /// Adds the rules of `text`. What it includes is looked for in `directory`, and what that includes beside it; without
 /// a directory an include is an error.
 pub fn read(filter: &mut Filter, text: &[u8], directory: Option<&Path>) -> Result<()> {
+    filter.takes_rules()?;
     let mut policy = Policy { default: filter.default, rules: Vec::new(), comparisons: 0, decided: Vec::new(), files: 0 };
     policy.text(&Source { name: "policy".to_owned(), directory: directory.map(Path::to_owned), depth: 0 }, text)?;
     filter.rules.append(&mut policy.rules);

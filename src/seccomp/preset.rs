@@ -66,6 +66,7 @@ impl Filter {
         if what & !ALL != 0 {
             return Err(Error::new(Stage::SANDBOX_STAGE_SECCOMP, 0, libc::EINVAL, format!("denials {what:#x}")));
         }
+        self.takes_rules()?;
         self.denied |= what;
         let new_user = Some(bits(0, libc::CLONE_NEWUSER as u64));
         self.deny_where(what, SANDBOX_DENY_TERMINAL_INJECTION, EPERM, "ioctl", Some(int(1, 0x5412))); // TIOCSTI
@@ -96,12 +97,16 @@ impl Filter {
         }
     }
 
-    pub fn deny_ioctl(&mut self, request: u32) {
+    pub fn deny_ioctl(&mut self, request: u32) -> Result<()> {
+        self.takes_rules()?;
         self.deny_first(EPERM, "ioctl", vec![int(1, request)]);
+        Ok(())
     }
 
-    pub fn deny_setsockopt(&mut self, level: u32, option: u32) {
+    pub fn deny_setsockopt(&mut self, level: u32, option: u32) -> Result<()> {
+        self.takes_rules()?;
         self.deny_first(EPERM, "setsockopt", vec![int(1, level), int(2, option)]);
+        Ok(())
     }
 
     /// In front of every rule that is no denial itself.

@@ -28,6 +28,30 @@ TEST(bpf, "instructions are taken as they are: to the kernel, to the export, to 
     CHECK_EQ(result_of(&result, 1), result.pid);
 }
 
+TEST(alone, "instructions as they are and rules exclude each other, whichever comes first: the second is refused, and then the filter") {
+    static const char policy[] = "getpid: return 9";
+    static const char profile[] = "{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"syscalls\":[{\"names\":[\"getpid\"],\"action\":\"SCMP_ACT_ERRNO\"}]}";
+    for (int kind = 0; kind < 7; kind++)
+        for (int first = 0; first < 2; first++) {
+            sandbox_filter *filter = sandbox_filter_new(SANDBOX_ACT_ALLOW);
+            if (first) CHECK_EQ(sandbox_filter_bpf(filter, deny_getppid, 4), 0);
+            int other = kind == 0   ? sandbox_filter_rule(filter, SANDBOX_ACT_ERRNO(9), "getpid", NULL, 0)
+                        : kind == 1 ? sandbox_filter_deny(filter, SANDBOX_DENY_PTRACE)
+                        : kind == 2 ? sandbox_filter_policy(filter, policy, sizeof policy - 1, NULL)
+                        : kind == 3 ? sandbox_filter_oci(filter, profile, sizeof profile - 1, NULL)
+                        : kind == 4 ? sandbox_filter_deny_ioctl(filter, 1)
+                        : kind == 5 ? sandbox_filter_deny_setsockopt(filter, 1, 1)
+                                    : sandbox_filter_arch(filter, "x86");
+            if (!first) CHECK_EQ(other, 0);
+            CHECK_EQ(first ? other : sandbox_filter_bpf(filter, deny_getppid, 4), -EINVAL);
+            sandbox_cmd *cmd = raw();
+            CHECK_EQ(sandbox_cmd_filter(cmd, filter), -EINVAL);
+            run(cmd, &result);
+            CHECK_ERROR(result.result, result.error, EINVAL, SANDBOX_STAGE_SECCOMP, 0, "instructions as they are");
+            sandbox_filter_free(filter);
+        }
+}
+
 /* What the kernel itself says to a program, in a process that may be spoilt. By prctl: Valgrind knows no seccomp(2). */
 static int kernel_says(const struct sock_filter *program, size_t count) {
     struct sock_fprog prog = {(unsigned short)count, (struct sock_filter *)(uintptr_t)program};

@@ -145,6 +145,42 @@ TEST(pending_kill, "a kill ends a child whose exec waits, and what waits for it 
         }
 }
 
+/* The child has no copy of it, which would keep its execve waiting. */
+TEST(listener_gone, "an exec that waits is ENOSYS once its listener is closed, by whomever") {
+    EVERY_START
+        for (int by_supervisor = 0; by_supervisor < 2; by_supervisor++) {
+            int listener;
+            sandbox_cmd *cmd = started();
+            sandbox_child *child = pending(cmd, 0, &listener);
+            sandbox_error error;
+            if (by_supervisor) sandbox_supervisor_free(sandbox_supervisor_new(child));
+            else close(sandbox_child_take_fd(child, SANDBOX_FD_SECCOMP));
+            CHECK_ERROR(sandbox_child_wait_exec(child, 20000, &error), error, ENOSYS, SANDBOX_STAGE_EXEC, 0, "raw");
+            sandbox_child_free(child);
+            sandbox_cmd_free(cmd);
+        }
+}
+
+TEST(killed_pending, "a child that is killed while its exec waits was never executed: -ECANCELED, from each that waits") {
+    for (int by_handle = 0; by_handle < 2; by_handle++)
+        for (int moment = 0; moment < 2; moment++) {
+            int listener;
+            start = NULL;
+            sandbox_cmd *cmd = started();
+            sandbox_child *child = pending(cmd, 0, &listener);
+            struct seccomp_notif notification;
+            sandbox_error error;
+            if (moment) CHECK(receive(listener, &notification)); /* it has come to its execve */
+            if (by_handle) CHECK_EQ(sandbox_child_kill(child, SIGKILL), 0);
+            else CHECK_EQ(kill(sandbox_child_pid(child), SIGKILL), 0);
+            CHECK_EQ(sandbox_child_wait_exec(child, 20000, &error), -ECANCELED);
+            CHECK_EQ(error.code, -ECANCELED);
+            CHECK_EQ(sandbox_child_wait(child, 20000, NULL, 0), -ECANCELED);
+            sandbox_child_free(child);
+            sandbox_cmd_free(cmd);
+        }
+}
+
 TEST(pending_detach, "a detached child whose exec waits lives on with its listener, and is ended where that goes with the handle") {
     EVERY_START
         for (int taken = 0; taken < 2; taken++) {

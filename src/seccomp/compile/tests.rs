@@ -212,8 +212,8 @@ fn denials_come_before_rules_and_see_32_bits() {
     let mut filter = Filter::new(act::ALLOW);
     filter.rule(act::ALLOW, "ioctl", &[]).unwrap();
     filter.deny(511).unwrap();
-    filter.deny_ioctl(0x1234);
-    filter.deny_setsockopt(1, 26);
+    filter.deny_ioctl(0x1234).unwrap();
+    filter.deny_setsockopt(1, 26).unwrap();
     let program = filter.program().unwrap();
     bpf::verify(&program.instructions).unwrap();
     let call = |name: &str, args: [u64; 6]| {
