@@ -1664,8 +1664,8 @@ int sandbox_cmd_pre_exec(struct sandbox_cmd *cmd,
  *
  * Takes the same time whatever the host's memory (clone3 with CLONE_VM), from any thread. The child is a copy of the
  * calling thread as to credentials, namespaces and filters; it dies with the process, see SANDBOX_OPT_DEATH_SIGNAL.
- * While a child is in its memory a host that has capabilities is not dumpable (PR_SET_DUMPABLE), so that no process with
- * fewer gets at it through the child.
+ * While a child is in its memory a host with CAP_SYS_PTRACE and CAP_DAC_OVERRIDE is not dumpable (PR_SET_DUMPABLE), so that
+ * no process with fewer capabilities gets at it through the child.
  *
  * @param child  Set to a handle, to free with sandbox_child_free; to NULL on failure.
  * @param error  Filled on failure, zeroed on success; NULL allowed.
@@ -1697,7 +1697,7 @@ const char *sandbox_version(void);
  *
  * @param out   Filled up to `size` bytes.
  * @param size  sizeof(sandbox_features) as the caller knows it.
- * @return 0; -EFAULT: NULL; -EINVAL: a size above 4096.
+ * @return 0; -EFAULT: NULL, with a size; -EINVAL: a size above 4096.
  */
 int sandbox_probe(struct sandbox_features *out,
                   size_t size);

@@ -1,11 +1,10 @@
 //! The seccomp listener's way to the host: pidfd_getfd out of the held child; where that is refused, a message through
 //! a socket, if the filter lets the child send one.
 
-use crate::closed::Closed;
+use crate::closed;
 use crate::diagnose::{Refused, diagnose};
 use crate::error::{Error, Result, Stage};
 use crate::fd;
-use crate::host;
 use nix::errno::Errno;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::atomic::AtomicBool;
@@ -28,7 +27,7 @@ pub fn socket() -> Result<(OwnedFd, OwnedFd)> {
 
 /// pidfd_getfd asks for the right to trace: not given on a memory that is not dumpable, nor under Yama 2 and 3.
 pub fn may_take_fds() -> bool {
-    let is_dumpable = host::is_dumpable() || Closed::is_host(); // which it is with CAP_SYS_PTRACE
+    let is_dumpable = closed::is_open();
     // A security module comes with the kernel: one that is not there now never will be.
     static LACKS_YAMA: AtomicBool = AtomicBool::new(false);
     let is_admin_only = || {

@@ -44,11 +44,11 @@ pub fn is_dumpable() -> bool {
     unsafe { libc::prctl(libc::PR_GET_DUMPABLE) == 1 }
 }
 
-/// Whether /proc, if there is one, has its files as this user's own. Not dumpable, they are the root's of the user
-/// namespace that this program was started in, which it may have left since for one of its own making.
-pub fn owns_its_files() -> Option<bool> {
+/// Whether /proc has its files as this user's own. Not dumpable, they are the root's of the user namespace that this program
+/// was started in, which it may have left since for one of its own making.
+pub fn owns_its_files() -> bool {
     // SAFETY: no pointers.
-    nix::sys::stat::stat(c"/proc/self/uid_map").ok().map(|stat| stat.st_uid == unsafe { libc::geteuid() })
+    nix::sys::stat::stat(c"/proc/self/uid_map").is_ok_and(|stat| stat.st_uid == unsafe { libc::geteuid() })
 }
 
 pub fn set_dumpable(is_on: bool) {

@@ -13,6 +13,7 @@ use crate::confine::{
 };
 use crate::error::{Error, Result};
 use crate::memory::USUAL_STACK;
+use crate::options::Opt;
 use sandbox_child::plan::{Code, Op, gate as gate_of};
 use std::os::fd::RawFd;
 
@@ -206,6 +207,10 @@ pub struct Plan {
     pub joins: u64,
     /// CLONE_NEW* of new ones that come after those.
     pub late: u64,
+    /// CLONE_NEW* of what is made in whatever way: all that was asked for.
+    pub made: u64,
+    /// The host could not map ids, or write to other files of a child's, in memory of its own.
+    pub shut_out: bool,
     pub stack_size: usize,
     pub cgroup: Option<Home>,
     /// In the order of loading.
@@ -253,7 +258,10 @@ impl Plan {
         let is_whole = role == Role::Whole;
         let host_ids = (is_whole && (identity::depends_on_host(cmd) || mount_plan::is_late(cmd))).then(identity::of_host);
         let enters_namespace = !cmd.joined.is_empty() || cmd.has(namespace::Ns::SANDBOX_NS_TIME);
-        let needs_memory = || oom::is_asked(cmd) || memory::is_asked(cmd) || identity::changes(cmd) || enters_namespace || cgroup::is_lethal(cmd) || namespace::nests(cmd) || exec::trusts_no_link(cmd) || namespace::late(cmd) != 0;
+        // Asked once: another thread's spawn may change the answer meanwhile.
+        let shut_out = closed::is_shut_out();
+        let late = namespace::late(cmd, shut_out);
+        let needs_memory = || oom::is_asked(cmd) || memory::is_asked(cmd) || identity::changes(cmd) || enters_namespace || cgroup::is_lethal(cmd) || namespace::nests(cmd) || exec::trusts_no_link(cmd) || late != 0;
         let enters = has_init || !is_whole || (!copies_memory && (needs_memory() || mount_plan::is_late(cmd)));
         let plan = Plan {
             role,
@@ -273,16 +281,18 @@ impl Plan {
             maps_ids: false,
             lingers: init::lingers(cmd),
             outlives_host: init::outlives_host(cmd),
-            namespaces: namespace::clone_flags(cmd),
+            namespaces: namespace::clone_flags(cmd, late),
             joins: cmd.joined.kinds(),
-            late: namespace::late(cmd),
+            late,
+            shut_out,
+            made: namespace::clone_flags(cmd, late),
             stack_size: if copies_memory { 1 << 20 } else { USUAL_STACK },
             cgroup: None,
             filters: Vec::new(),
             left_out: 0,
             landlock_left_out: [0; 4],
             host_ids,
-            is_shut_out: (is_whole && (cmd.has(namespace::Ns::SANDBOX_NS_USER) || oom::is_asked(cmd))).then(closed::is_shut_out),
+            is_shut_out: (is_whole && (cmd.has(namespace::Ns::SANDBOX_NS_USER) || oom::is_asked(cmd))).then_some(shut_out),
         };
         let mut builder = Builder::new(plan);
         let mut is_held = false;
@@ -295,11 +305,11 @@ impl Plan {
                         gate::ready(cmd, &mut builder)?;
                     }
                 }
-                Part::OwnMemory if role != Role::Run => builder.border()?,
+                Part::OwnMemory if role != Role::Run => builder.border(cmd.options.is_on(Opt::SANDBOX_OPT_CLOSE_FDS))?,
                 Part::Any(compile) if is_whole || is_held == (role == Role::Run) => compile(cmd, &mut builder)?,
                 Part::Ahead(compile) if builder.is_due(ahead.is_most) => compile(cmd, &mut builder)?,
                 Part::Split(compile) => compile(cmd, &mut builder)?,
-                Part::InCloned | Part::InLate if role != Role::Run && matches!(part, Part::InLate) == (namespace::late(cmd) != 0) => {
+                Part::InCloned | Part::InLate if role != Role::Run && matches!(part, Part::InLate) == (late != 0) => {
                     IN_NEW.iter().try_for_each(|compile| compile(cmd, &mut builder))?;
                 }
                 _ => {}
@@ -308,7 +318,12 @@ impl Plan {
         if role == Role::Held {
             pool::hold(&mut builder)?;
         }
-        Ok(builder.into_plan())
+        let plan = builder.into_plan();
+        if role != Role::Run && plan.made != cmd.namespaces {
+            let missing = namespace::names(cmd.namespaces & !plan.made);
+            return Err(Error::setup(libc::EINVAL, format_args!("a plan that makes no {missing} namespace"))); // never less than asked
+        }
+        Ok(plan)
     }
 
     /// The op's stage, index and text, as an error with `errno`.
@@ -333,16 +348,7 @@ impl Plan {
         (self.joins | self.late) & namespace::Ns::SANDBOX_NS_PID as u64 != 0
     }
 
-    fn stops_at(&self, gate: u32) -> bool {
-        self.ops.iter().any(|op| op.code == Code::Gate && op.args.first() == Some(&gate.into()))
-    }
-
     pub fn is_traced(&self) -> bool {
-        self.stops_at(gate_of::TRACE)
-    }
-
-    /// By the caller, while it is held.
-    pub fn is_looked_at(&self) -> bool {
-        self.is_traced() || self.stops_at(gate_of::READY)
+        self.ops.iter().any(|op| op.code == Code::Gate && op.args.first() == Some(&gate_of::TRACE.into()))
     }
 }

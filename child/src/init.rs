@@ -135,8 +135,10 @@ fn take_signal(block: &Block, program: i32, [pidfd, signals, children]: [i32; 3]
     let Ok(info) = info else { return };
     let Some(signal) = number(info, 0) else { return };
     // Whichever signal woke it: the host's own is one of many, where a program floods its init with others.
-    let wishes = block.wishes.fetch_and(!wish::STOP, AcqRel);
+    let wishes = block.wishes.fetch_and(wish::END, AcqRel);
     let is_to_end = wishes & wish::END != 0;
+    // struct signalfd_siginfo: code at 8, value at 44
+    let is_wake = signal == sys::SIGCONT && number(info, 8) == Some(SI_QUEUE) && number(info, 44) == Some(wish::WAKE);
     if is_to_end {
         kill(pidfd);
     }
@@ -144,14 +146,15 @@ fn take_signal(block: &Block, program: i32, [pidfd, signals, children]: [i32; 3]
     if signal != sys::SIGCHLD && (lingers || is_to_end) {
         return;
     }
-    if wishes & wish::STOP != 0 {
-        send(pidfd, sys::SIGSTOP);
-        if signal == sys::SIGCONT {
-            return; // which came with the wish
-        }
+    if signal != sys::SIGCHLD && !is_wake {
+        send(pidfd, signal);
+    }
+    match wishes & (wish::STOP | wish::CONTINUE) {
+        0 => {}
+        wish::STOP => send(pidfd, sys::SIGSTOP),
+        _ => send(pidfd, sys::SIGCONT),
     }
     if signal != sys::SIGCHLD {
-        send(pidfd, signal);
         return;
     }
     // Signals of one kind merge: take every one that has ended.
@@ -178,6 +181,7 @@ fn take_signal(block: &Block, program: i32, [pidfd, signals, children]: [i32; 3]
     }
 }
 
+const SI_QUEUE: i32 = -1;
 const CLD_EXITED: i32 = 1;
 const CLD_KILLED: i32 = 2;
 const CLD_DUMPED: i32 = 3;

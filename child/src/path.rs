@@ -3,7 +3,7 @@
 //! the host's own program is /proc/self/exe (CVE-2019-5736).
 
 use crate::arch::nr;
-use crate::plan::Block;
+use crate::plan::{Block, directory};
 use crate::run::{Done, done};
 use crate::sys::{self, AT_FDCWD, O_CLOEXEC, O_DIRECTORY, O_NONBLOCK, O_PATH};
 
@@ -15,13 +15,14 @@ fn open(path: usize, flags: usize) -> isize {
 }
 
 /// Into the first that can be entered of `count` directories, from offset `list`.
-pub fn change_directory(block: &Block, list: u64, count: u64, says: bool) -> Done {
+pub fn change_directory(block: &Block, list: u64, count: u64, how: u64) -> Done {
     let mut entry = list;
     let mut result = Err(sys::ENOENT);
     for _ in 0..count {
-        result = enter(block.address(entry) + 4);
+        let path = block.address(entry) + 4;
+        result = if how & directory::STRICT != 0 { enter(path) } else { chdir(path) };
         if result.is_ok() {
-            if says {
+            if how & directory::SAYS != 0 {
                 say_directory(block, entry);
             }
             break;
@@ -46,9 +47,13 @@ fn enter(path: usize) -> Done {
     done(result)
 }
 
+fn chdir(path: usize) -> Done {
+    done(sys::call(nr::CHDIR, [path, 0, 0, 0, 0, 0]))
+}
+
 /// Where there is no openat2, or a container hides it: what lies outside of the root has no path from it.
 fn enter_by_name(path: usize) -> Done {
-    done(sys::call(nr::CHDIR, [path, 0, 0, 0, 0, 0]))?;
+    chdir(path)?;
     let mut name = sys::Buffer::<4096>::new();
     match name.filled(|at, size| sys::call(nr::GETCWD, [at, size, 0, 0, 0, 0]))?.first() {
         Some(b'/') => Ok(0),
@@ -84,12 +89,13 @@ pub fn refuse_magic_links(block: &Block) -> Done {
 
 /// The kernel follows no longer chain of interpreters.
 const LONGEST_CHAIN: usize = 6;
+const O_NOCTTY: usize = 0o400;
 
 fn refuse_chain(program: usize) -> Done {
     let mut line = sys::Buffer::<256>::new(); // as much as the kernel looks at
     let mut path = program;
     for _ in 0..LONGEST_CHAIN {
-        let file = open(path, O_NONBLOCK);
+        let file = open(path, O_NONBLOCK | O_NOCTTY);
         match -file as i32 {
             sys::ELOOP => return Err(sys::ELOOP),
             sys::EACCES if can_be_executed(path) => return Err(sys::EACCES), // what can't be read could be a script
@@ -107,9 +113,14 @@ fn refuse_chain(program: usize) -> Done {
     Ok(0)
 }
 
+/// By its mode, and no directory.
 fn can_be_executed(path: usize) -> bool {
     const X_OK: usize = 1;
-    sys::call(nr::FACCESSAT2, [AT_FDCWD, path, X_OK, 0, 0, 0]) == 0
+    let directory = open(path, O_PATH | O_DIRECTORY);
+    if directory >= 0 {
+        sys::close(directory as i32);
+    }
+    directory < 0 && sys::call(nr::FACCESSAT2, [AT_FDCWD, path, X_OK, 0, 0, 0]) == 0
 }
 
 fn is_blank(byte: u8) -> bool {

@@ -46,7 +46,7 @@ pub enum Code {
     /// Hold the listener in slot `args[0]` for the host to take; with SEND_LISTENER, send it through the socket.
     Handoff = 17,
     /// Into the first that can be entered of `args[1]` directories: each stands behind "PWD=", from offset `args[0]`;
-    /// where `args[2]` is 1, the environment then says it.
+    /// `args[2]` is a sum of `directory`.
     ChangeDirectory = 18,
     /// Neither a path of the program's nor that of a script's interpreter may be a magic link.
     Links = 19,
@@ -138,6 +138,14 @@ pub mod data {
     pub const MOUNT: u64 = 1;
     pub const RW: u64 = 2;
     pub const IN_PLACE: u64 = 4;
+}
+
+/// How a directory is entered.
+pub mod directory {
+    /// The environment then says it.
+    pub const SAYS: u64 = 1;
+    /// Through no magic link.
+    pub const STRICT: u64 = 2;
 }
 
 /// What `Identity` does.
@@ -292,12 +300,15 @@ pub struct Block {
     pub robust: Robust,
 }
 
-/// `Block::wishes`.
+/// `Block::wishes`. SIGCONT comes with each, to wake the init up, which does not pass that one on: its si_code is SI_QUEUE,
+/// and its value `WAKE`.
 pub mod wish {
     /// End the program, and then all the rest.
     pub const END: u32 = 1;
-    /// Stop the program, with the SIGSTOP that would stop the init.
+    /// Stop the program, with the SIGSTOP that would stop the init; or let it go on. The later of the two holds.
     pub const STOP: u32 = 2;
+    pub const CONTINUE: u32 = 4;
+    pub const WAKE: i32 = 0x5741_4b45;
 }
 
 /// `Block::maps`.

@@ -83,7 +83,7 @@ fn run(block: &Block, position: u32, op: &Op) -> Done {
         Code::Callback => callback(first, second),
         Code::Init if first != 0 => init::replace(block),
         Code::Init => init::split(block, block.slot(second), third),
-        Code::ChangeDirectory => path::change_directory(block, first, second, third != 0),
+        Code::ChangeDirectory => path::change_directory(block, first, second, third),
         Code::Links => path::refuse_magic_links(block),
         Code::Hold => pool::hold(block, first, second, third),
         Code::Receive => pool::receive(block, first),

@@ -331,8 +331,8 @@ pub extern "C" fn sandbox_cmd_pre_exec(cmd: *mut sandbox_cmd, r#fn: sandbox_pre_
 ///
 /// Takes the same time whatever the host's memory (clone3 with CLONE_VM), from any thread. The child is a copy of the
 /// calling thread as to credentials, namespaces and filters; it dies with the process, see SANDBOX_OPT_DEATH_SIGNAL.
-/// While a child is in its memory a host that has capabilities is not dumpable (PR_SET_DUMPABLE), so that no process with
-/// fewer gets at it through the child.
+/// While a child is in its memory a host with CAP_SYS_PTRACE and CAP_DAC_OVERRIDE is not dumpable (PR_SET_DUMPABLE), so that
+/// no process with fewer capabilities gets at it through the child.
 ///
 /// @param child  Set to a handle, to free with sandbox_child_free; to NULL on failure.
 /// @param error  Filled on failure, zeroed on success; NULL allowed.

@@ -5,7 +5,7 @@
 use crate::cgroup::{Home, Parent, Setting, controller, failed, found};
 use crate::cmd::{Cmd, path};
 use crate::confine::death;
-use crate::confine::namespace::{self, Ns};
+use crate::confine::namespace::Ns;
 use crate::error::{Result, Stage, list, quoted};
 use crate::plan::{Arg, Builder};
 use nix::errno::Errno;
@@ -132,7 +132,8 @@ pub fn enter_late(cmd: &Cmd, plan: &mut Builder) -> Result<()> {
 fn arrive(cmd: &Cmd, plan: &mut Builder, text: &str) -> Result<()> {
     plan.op(Stage::SANDBOX_STAGE_CGROUP, 0, Code::EnterCgroup, [0; 3], text);
     // A namespace made by the clone would have the host's cgroup for its root.
-    if cmd.has(Ns::SANDBOX_NS_CGROUP) && namespace::late(cmd) == 0 {
+    if cmd.has(Ns::SANDBOX_NS_CGROUP) && plan.plan().late == 0 {
+        plan.plan().made |= Ns::SANDBOX_NS_CGROUP as u64;
         let flag = Arg::Value(Ns::SANDBOX_NS_CGROUP as u64);
         plan.call(Stage::SANDBOX_STAGE_CLONE, 2, libc::SYS_unshare, &[flag], "a cgroup namespace, with its own cgroup for the root");
     }

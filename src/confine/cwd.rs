@@ -1,9 +1,10 @@
 //! The working directory.
 
 use crate::cmd::Cmd;
+use crate::confine::namespace::Ns;
 use crate::error::{Result, Stage, quoted};
 use crate::plan::Builder;
-use sandbox_child::plan::Code;
+use sandbox_child::plan::{Code, directory};
 
 pub fn change(cmd: &Cmd, plan: &mut Builder) -> Result<()> {
     // Behind "PWD=" each: what the environment then says.
@@ -18,8 +19,10 @@ pub fn change(cmd: &Cmd, plan: &mut Builder) -> Result<()> {
         (None, [first, ..]) => (first, cmd.cwds.len() as u64, format!(", or the next of {}", cmd.cwds.len())),
         (None, []) => return Ok(()),
     };
-    let says = u64::from(cmd.cwd.is_none());
-    plan.op(Stage::SANDBOX_STAGE_CWD, 0, Code::ChangeDirectory, [at, count, says], format_args!("working directory {}{rest}", quoted(first)));
+    // In the host's own tree /proc/self/fd/N is a way like any other.
+    let is_strict = cmd.mounts.is_asked() || cmd.joined.has(Ns::SANDBOX_NS_MOUNT);
+    let how = if cmd.cwd.is_none() { directory::SAYS } else { 0 } | if is_strict { directory::STRICT } else { 0 };
+    plan.op(Stage::SANDBOX_STAGE_CWD, 0, Code::ChangeDirectory, [at, count, how], format_args!("working directory {}{rest}", quoted(first)));
     Ok(())
 }
 

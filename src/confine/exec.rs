@@ -2,7 +2,7 @@
 
 use crate::cmd::Cmd;
 use crate::confine::init;
-use crate::confine::mount::{Kind, Mount, MountFlag, Source as From};
+use crate::confine::mount::{Kind, Mount, MountFlag};
 use crate::error::{Result, Stage, quoted};
 use crate::plan::{Builder, Source};
 use sandbox_child::plan::{Code, NONE};
@@ -36,21 +36,9 @@ fn callback(cmd: &Cmd, plan: &mut Builder) -> Result<()> {
     Ok(())
 }
 
-/// Whether a procfs may be in the new root: in it the host's own program is /proc/self/exe, until memory of the child's
-/// own is entered. Not where the root is the host's tree: there it has a name.
-fn shows_the_host(cmd: &Cmd) -> bool {
-    let is_host = cmd.mounts.root.as_ref().and_then(|root| root.directory.as_ref()).is_some_and(|directory| directory.as_bytes() == b"/");
-    let may_show = |mount: &Mount| match &mount.kind {
-        Kind::Proc { .. } => true,
-        Kind::Bind { source: From::Path(path), .. } => path.as_bytes() == b"/" || path.as_bytes().starts_with(b"/proc"),
-        Kind::Bind { source: From::Fd(_), .. } => true,
-        _ => false,
-    };
-    !is_host && cmd.mounts.list.iter().any(may_show)
-}
-
 /// A tree that others may hold a hand in: its links can change between any look and the exec, which follows magic ones
-/// too. There the child first leaves its host's memory.
+/// too. There the child first leaves its host's memory, and with it what /proc/self/exe is; so it does where the program is
+/// an open file, of which no path tells whether it is a script.
 pub fn trusts_no_link(cmd: &Cmd) -> bool {
     let is_rw = |flags: u64| flags & MountFlag::SANDBOX_MOUNT_RW as u64 != 0;
     let may_change = |mount: &Mount| match &mount.kind {
@@ -59,11 +47,11 @@ pub fn trusts_no_link(cmd: &Cmd) -> bool {
         _ => false,
     };
     let is_image = cmd.mounts.root.as_ref().is_some_and(|root| root.directory.is_some());
-    shows_the_host(cmd) && (is_image || cmd.exec_fd.is_some() || cmd.mounts.list.iter().any(may_change))
+    cmd.mounts.is_asked() && (is_image || cmd.exec_fd.is_some() || cmd.mounts.list.iter().any(may_change))
 }
 
 pub fn links(cmd: &Cmd, plan: &mut Builder) -> Result<()> {
-    if !plan.plan().enters && shows_the_host(cmd) {
+    if !plan.plan().enters && cmd.mounts.is_asked() {
         plan.op(Stage::SANDBOX_STAGE_EXEC, 0, Code::Links, [0; 3], format_args!("no magic link on the way to {}", quoted(&cmd.program)));
     }
     Ok(())

@@ -1,24 +1,24 @@
 //! The gate: where the child stands while its host looks at it.
 
 use crate::cmd::Cmd;
-use crate::confine::namespace::{self, Ns};
+use crate::confine::namespace::Ns;
 use crate::error::{Result, Stage};
 use crate::plan::{Builder, Role};
 use sandbox_child::plan::{Code, gate};
 
 /// Of a pool's child the host looks when it is to run.
 pub fn ready(cmd: &Cmd, plan: &mut Builder) -> Result<()> {
-    let is_early = plan.role() == Role::Run || (plan.role() == Role::Whole && !is_late(cmd));
+    let is_early = plan.role() == Role::Run || (plan.role() == Role::Whole && !is_late(cmd, plan));
     hold(cmd, plan, is_early)
 }
 
 pub fn ready_late(cmd: &Cmd, plan: &mut Builder) -> Result<()> {
-    let is_here = plan.role() == Role::Whole && is_late(cmd);
+    let is_here = plan.role() == Role::Whole && is_late(cmd, plan);
     hold(cmd, plan, is_here)
 }
 
-fn is_late(cmd: &Cmd) -> bool {
-    cmd.joined.has(Ns::SANDBOX_NS_PID) || namespace::late(cmd) != 0
+fn is_late(cmd: &Cmd, plan: &mut Builder) -> bool {
+    cmd.joined.has(Ns::SANDBOX_NS_PID) || plan.plan().late != 0
 }
 
 fn hold(cmd: &Cmd, plan: &mut Builder, is_here: bool) -> Result<()> {

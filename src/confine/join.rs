@@ -109,7 +109,7 @@ pub fn check(cmd: &Cmd) -> Result<()> {
 }
 
 pub fn enter(cmd: &Cmd, plan: &mut Builder) -> Result<()> {
-    if cmd.joined.is_empty() && namespace::late(cmd) == 0 {
+    if cmd.joined.is_empty() && plan.plan().late == 0 {
         return Ok(());
     }
     let makes_user = cmd.has(Ns::SANDBOX_NS_USER);
@@ -124,19 +124,20 @@ pub fn enter(cmd: &Cmd, plan: &mut Builder) -> Result<()> {
     for kind in inside {
         one(cmd, plan, kind)?;
         if kind == Ns::SANDBOX_NS_USER {
-            make(cmd, plan); // before the host's mounts are left: their copy is what a new mount namespace begins with
+            make(plan); // before the host's mounts are left: their copy is what a new mount namespace begins with
         }
     }
     if makes_user {
-        make(cmd, plan);
+        make(plan);
     }
     Ok(())
 }
 
 /// All but the time namespace, which has a step of its own.
-fn make(cmd: &Cmd, plan: &mut Builder) {
-    let late = namespace::late(cmd) & !(Ns::SANDBOX_NS_TIME as u64);
+fn make(plan: &mut Builder) {
+    let late = plan.plan().late & !(Ns::SANDBOX_NS_TIME as u64);
     if late != 0 {
+        plan.plan().made |= late;
         plan.call(STAGE, 0, libc::SYS_unshare, &[Arg::Value(late)], format_args!("new namespaces: {}", namespace::names(late)));
     }
 }
@@ -148,7 +149,7 @@ fn close_to_tracers(plan: &mut Builder) {
 
 /// A pid namespace, joined or made by unshare, is its children's alone.
 pub fn replace(cmd: &Cmd, plan: &mut Builder) -> Result<()> {
-    if cmd.joined.is_empty() && namespace::late(cmd) == 0 {
+    if cmd.joined.is_empty() && plan.plan().late == 0 {
         return Ok(());
     }
     namespace::close_late(cmd, plan);

@@ -38,16 +38,16 @@ pub fn is_late(cmd: &Cmd) -> bool {
 }
 
 /// A proc file system shows the pid namespace of whoever mounts it.
-fn comes_late(cmd: &Cmd) -> bool {
-    is_late(cmd) || namespace::late(cmd) != 0 || (cmd.mounts.is_asked() && cmd.joined.has(Ns::SANDBOX_NS_PID))
+fn comes_late(cmd: &Cmd, plan: &mut Builder) -> bool {
+    is_late(cmd) || plan.plan().late != 0 || (cmd.mounts.is_asked() && cmd.joined.has(Ns::SANDBOX_NS_PID))
 }
 
 pub fn assemble(cmd: &Cmd, plan: &mut Builder) -> Result<()> {
-    if comes_late(cmd) { Ok(()) } else { compile(cmd, plan) }
+    if comes_late(cmd, plan) { Ok(()) } else { compile(cmd, plan) }
 }
 
 pub fn assemble_late(cmd: &Cmd, plan: &mut Builder) -> Result<()> {
-    if comes_late(cmd) { compile(cmd, plan) } else { Ok(()) }
+    if comes_late(cmd, plan) { compile(cmd, plan) } else { Ok(()) }
 }
 
 /// As whom files are made where the spawning user may have no place: the first ids of the maps, or of a joined user

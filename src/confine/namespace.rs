@@ -2,7 +2,6 @@
 //! host while the child stands at a gate (`idmap`).
 
 use crate::cmd::Cmd;
-use crate::closed;
 use crate::confine::join;
 use crate::error::{Error, Result, Stage, list, quoted};
 use crate::memory::page_size;
@@ -77,16 +76,16 @@ impl Cmd {
 }
 
 /// Those that clone makes. Not cgroup's where the child has one of its own: it must be in there first.
-pub fn clone_flags(cmd: &Cmd) -> u64 {
+pub fn clone_flags(cmd: &Cmd, late: u64) -> u64 {
     let cgroup = if cmd.cgroup.is_asked { Ns::SANDBOX_NS_CGROUP as u64 } else { 0 };
-    cmd.namespaces & !(Ns::SANDBOX_NS_TIME as u64 | cgroup | late(cmd))
+    cmd.namespaces & !(Ns::SANDBOX_NS_TIME as u64 | cgroup | late)
 }
 
 /// Those that come once the child has left the host's memory: after others are joined, because they are to be a joined
 /// user namespace's, or a new user namespace is among them, from within which nothing outside could be joined; or because
 /// the host could not map ids in memory of its own.
-pub fn late(cmd: &Cmd) -> u64 {
-    let is_late = join::joins_user_first(cmd) || (cmd.has(Ns::SANDBOX_NS_USER) && (!cmd.joined.is_empty() || closed::is_shut_out()));
+pub fn late(cmd: &Cmd, is_shut_out: bool) -> u64 {
+    let is_late = join::joins_user_first(cmd) || (cmd.has(Ns::SANDBOX_NS_USER) && (!cmd.joined.is_empty() || is_shut_out));
     if is_late { cmd.namespaces } else { 0 }
 }
 
@@ -94,7 +93,7 @@ pub fn late(cmd: &Cmd) -> u64 {
 /// tracers may not write to. The kernel asks who opened the offsets whether that is allowed, and the caller may.
 pub fn open_late(cmd: &Cmd, plan: &mut Builder) -> Result<()> {
     let has_time = cmd.has(Ns::SANDBOX_NS_TIME);
-    if late(cmd) == 0 || !(has_time || cmd.options.is_on(Opt::SANDBOX_OPT_DISABLE_USERNS)) {
+    if plan.plan().late == 0 || !(has_time || cmd.options.is_on(Opt::SANDBOX_OPT_DISABLE_USERNS)) {
         return Ok(());
     }
     plan.proc = Some(open_proc(plan, if has_time { TIME } else { STAGE })?);
@@ -142,7 +141,7 @@ pub fn map(cmd: &Cmd, plan: &mut Builder) -> Result<()> {
     if cmd.has(Ns::SANDBOX_NS_USER) {
         apart("uid_map", &uids(cmd))?;
         apart("gid_map", &gids(cmd))?;
-        let is_late = late(cmd) != 0;
+        let is_late = plan.plan().late != 0;
         if !is_late {
             plan.maps_ids();
         }
@@ -174,6 +173,7 @@ fn apart(file: &str, maps: &[Map]) -> Result<()> {
 /// once a process lives by them. By the host's /proc, which the child's root may lack.
 pub fn time(cmd: &Cmd, plan: &mut Builder) -> Result<()> {
     if cmd.has(Ns::SANDBOX_NS_TIME) {
+        plan.plan().made |= Ns::SANDBOX_NS_TIME as u64;
         plan.call(TIME, 1, libc::SYS_unshare, &[Arg::Value(Ns::SANDBOX_NS_TIME as u64)], "a time namespace");
         let mut lines = String::new();
         for (clock, seconds, nanoseconds) in &cmd.time_offsets {

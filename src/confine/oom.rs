@@ -1,7 +1,6 @@
 //! oom_score_adj. The kernel gives it to every process that shares the memory: so it is written once the child has
 //! left its host's.
 
-use crate::closed;
 use crate::cmd::Cmd;
 use crate::error::{Result, Stage};
 use crate::options::Opt;
@@ -13,12 +12,12 @@ pub fn is_asked(cmd: &Cmd) -> bool {
 
 /// By the host's /proc, which the child's root may lack; the file stays the child's across the trampoline's exec.
 pub fn open(cmd: &Cmd, plan: &mut Builder) -> Result<()> {
-    if closed::is_shut_out() { Ok(()) } else { open_here(cmd, plan) }
+    if plan.plan().shut_out { Ok(()) } else { open_here(cmd, plan) }
 }
 
 /// While the memory is the host's, the file is root's then; and there is no new root yet.
 pub fn open_late(cmd: &Cmd, plan: &mut Builder) -> Result<()> {
-    if closed::is_shut_out() { open_here(cmd, plan) } else { Ok(()) }
+    if plan.plan().shut_out { open_here(cmd, plan) } else { Ok(()) }
 }
 
 fn open_here(cmd: &Cmd, plan: &mut Builder) -> Result<()> {

@@ -24,15 +24,21 @@ impl Launch {
         self.request(wish::END, pidfd)
     }
 
-    /// Asks an init to stop its program, where SIGSTOP would stop the init, which no signal handler keeps it from.
-    pub fn request_stop(&self, pidfd: RawFd) -> std::result::Result<(), Errno> {
-        self.request(wish::STOP, pidfd)
+    /// Asks an init to stop its program, where SIGSTOP would stop the init, which no signal handler keeps it from; or to let
+    /// it go on. The later of the two holds, however often the init is woken.
+    pub fn request_stop(&self, is_on: bool, pidfd: RawFd) -> std::result::Result<(), Errno> {
+        let (wish, other) = if is_on { (wish::STOP, wish::CONTINUE) } else { (wish::CONTINUE, wish::STOP) };
+        self.inits_block().wishes.fetch_and(!other, AcqRel);
+        self.request(wish, pidfd)
     }
 
     fn request(&self, wish: u32, pidfd: RawFd) -> std::result::Result<(), Errno> {
         self.inits_block().wishes.fetch_or(wish, Release);
-        // SAFETY: no pointers but NULL.
-        let sent = unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pidfd, libc::SIGCONT, ptr::null::<u8>(), 0) };
+        // struct siginfo: signal, errno, code; pid and uid at 16 and 20, the value at 24
+        let mut info = [0i32; 32];
+        (info[0], info[2], info[6]) = (libc::SIGCONT, libc::SI_QUEUE, wish::WAKE);
+        // SAFETY: a siginfo of 128 bytes, ours.
+        let sent = unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pidfd, libc::SIGCONT, info.as_ptr(), 0) };
         if sent < 0 { Err(Errno::last()) } else { Ok(()) }
     }
 

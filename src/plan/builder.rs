@@ -163,9 +163,10 @@ impl Builder {
         u8::try_from(position).ok().filter(|slot| *slot != NONE).ok_or_else(|| Error::setup(libc::E2BIG, "more than 254 fds"))
     }
 
-    pub(super) fn border(&mut self) -> Result<()> {
+    pub(super) fn border(&mut self, closes: bool) -> Result<()> {
         if self.plan.enters {
-            if self.plan.role == Role::Held {
+            // What the plan has no slot for goes with this exec: no path of the program's root leads to it.
+            if self.plan.role == Role::Held || closes {
                 fds::close_all(self);
             }
             let program = self.slot(Source::Trampoline)?;

@@ -24,8 +24,9 @@ impl Child {
         if let Some(launch) = self.launch.as_ref().filter(|_| signal == libc::SIGKILL && self.ends_by_request()) {
             return launch.request_end(self.pidfd.as_raw_fd());
         }
-        if let Some(launch) = self.launch.as_ref().filter(|launch| signal == libc::SIGSTOP && launch.plan().has_init) {
-            return launch.request_stop(self.pidfd.as_raw_fd());
+        let pauses = [libc::SIGSTOP, libc::SIGCONT].contains(&signal);
+        if let Some(launch) = self.launch.as_ref().filter(|launch| pauses && launch.plan().has_init && !launch.plan().lingers) {
+            return launch.request_stop(signal == libc::SIGSTOP, self.pidfd.as_raw_fd());
         }
         match &self.leaf {
             Some(leaf) if signal == libc::SIGKILL && leaf.kill().is_ok() => Ok(()),

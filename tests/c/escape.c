@@ -74,7 +74,7 @@ TEST(cwd, "the working directory is entered through no magic link, whatever the 
                     sandbox_cmd *cmd = by(way, in_tree(&tree, victim("act", "exit", "0", NULL), 0));
                     CHECK_EQ(first ? sandbox_cmd_cwd_first(cmd, (const char *const[]){link, NULL}) : sandbox_cmd_cwd(cmd, link), 0);
                     run(cmd, &result);
-                    bool is_there = fd == passed || (way == PLAIN && (fd == kept || fd == path_only)); /* elsewhere an exec closes it */
+                    bool is_there = way == PLAIN && (fd == passed || fd == kept || fd == path_only); /* elsewhere an exec has closed it */
                     CHECK_ERROR(result.result, result.error, is_there || result.result == -ELOOP ? ELOOP : ENOENT, SANDBOX_STAGE_CWD, 0, link);
                 }
                 sandbox_cmd *cmd = by(way, in_tree(&tree, sandbox_cmd_new("/bin/pwd"), 0));
@@ -95,6 +95,12 @@ TEST(cwd_of_the_host, "without a root of its own the working directory is any th
         snprintf(path, sizeof path, "%s/inner\n", tree.image);
         CHECK_STR(run_well(cmd, &result), path);
     }
+    int usr = open("/usr", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    snprintf(path, sizeof path, "/proc/self/fd/%d", usr);
+    sandbox_cmd *cmd = sandbox_cmd_new("/bin/pwd");
+    sandbox_cmd_cwd(cmd, path);
+    CHECK_STR(run_well(cmd, &result), "/usr\n");
+    close(usr);
 }
 
 /* What is run when the host's own program is: it must never be. */
@@ -137,6 +143,24 @@ TEST(program, "the host's own program is reached neither by a link to it nor by 
             CHECK_STR(run_well(cmd, &result), "it ran: found\n");
         }
         close(script);
+    });
+}
+
+TEST(open_directory, "nor is a program of the host's by way of a directory that the host has open, close-on-exec or not") {
+    BOTH_WAYS({
+        struct tree tree = stranger();
+        int directory = open("/usr/bin", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        int inherited = fcntl(directory, F_DUPFD, 50);
+        char name[PATH_MAX + 64];
+        snprintf(name, sizeof name, "%s/stranger", tree.image);
+        CHECK(inherited == 50 && symlink("/proc/self/fd/50/env", name) == 0);
+        for (int way = 0; way < WAYS; way++)
+            for (int writable = 0; writable < 2; writable++) {
+                run(by(way, in_tree(&tree, sandbox_cmd_new("/w/stranger"), writable ? SANDBOX_MOUNT_RW : 0)), &result);
+                if (result.result != -ELOOP && result.result != -ENOENT) FAIL("%s: %d, %s", way_names[way], result.result, result.error.message);
+                CHECK_EQ(result.error.stage, SANDBOX_STAGE_EXEC);
+            }
+        close(directory), close(inherited);
     });
 }
 
@@ -264,4 +288,54 @@ TEST(reopened, "a host with capabilities is as dumpable after its spawns as befo
     run_well(victim("act", "exit", "0", NULL), &result);
     CHECK_EQ(prctl(PR_GET_DUMPABLE), 0);
     prctl(PR_SET_DUMPABLE, 1);
+}
+
+TEST(given_up, "a host that gives up its user while a child is in its memory stays as closed as the kernel made it") {
+    if (!has_cap(19) || !has_cap(7) || !has_cap(1)) SKIP("it takes root to give that up");
+    sandbox_filter *filter = sandbox_filter_new(SANDBOX_ACT_ALLOW);
+    sandbox_filter_rule(filter, SANDBOX_ACT_NOTIFY, "execve", NULL, 0);
+    sandbox_cmd *cmd = victim("act", "exit", "0", NULL);
+    sandbox_cmd_filter(cmd, filter), sandbox_filter_free(filter);
+    sandbox_child *child = spawned(cmd);
+    sandbox_cmd_free(cmd);
+    CHECK_EQ(kill(sandbox_child_pid(child), SIGKILL), 0);
+    CHECK_EQ(setresuid(4321, 4321, 4321), 0);
+    CHECK_EQ(sandbox_child_wait_exec(child, 20000, NULL), -ECANCELED);
+    CHECK_EQ(prctl(PR_GET_DUMPABLE), 0);
+    sandbox_child_free(child);
+    CHECK_EQ(prctl(PR_GET_DUMPABLE), 0);
+}
+
+static void *keep_spawning(void *stop) {
+    while (!*(volatile bool *)stop) sandbox_child_free(spawned(victim("act", "exit", "0", NULL)));
+    return NULL;
+}
+
+/* A thread that has lost what the others have: of what it asks nothing may be missing, whatever those do meanwhile. */
+static void *ask_for_all(void *missing) {
+    static const char *const words[] = {"user, ", "uts", "host name", "oom_score_adj 500", "time namespace"};
+    lose_capabilities();
+    for (int round = 0; round < scaled(3000) && !*(const char **)missing; round++) {
+        char text[16384];
+        sandbox_cmd *cmd = sandbox_cmd_new("/bin/true");
+        sandbox_cmd_unshare(cmd, SANDBOX_NS_USER | SANDBOX_NS_UTS | SANDBOX_NS_TIME);
+        sandbox_cmd_hostname(cmd, "name"), sandbox_cmd_set(cmd, SANDBOX_OPT_OOM_SCORE_ADJ, 500);
+        sandbox_cmd_explain(cmd, text, sizeof text, NULL);
+        for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+            if (!strstr(text, words[i])) *(const char **)missing = words[i];
+        sandbox_cmd_free(cmd);
+    }
+    return NULL;
+}
+
+TEST(nothing_missing, "a plan lacks nothing that was asked for, while other threads of other rights spawn") {
+    pthread_t spawners[2], asker;
+    bool stop = false;
+    const char *missing = NULL;
+    for (int i = 0; i < 2; i++) CHECK_EQ(pthread_create(&spawners[i], NULL, keep_spawning, &stop), 0);
+    CHECK_EQ(pthread_create(&asker, NULL, ask_for_all, &missing), 0);
+    pthread_join(asker, NULL);
+    stop = true;
+    for (int i = 0; i < 2; i++) pthread_join(spawners[i], NULL);
+    if (missing) FAIL("a plan without \"%s\"", missing);
 }
