@@ -245,14 +245,12 @@ impl Launch {
     }
 
     /// Both leave the memory, but exec makes the exit signal SIGCHLD, and of one that has another __WCLONE still knows. The
-    /// trampoline's exec did so too; a tracer sees either kind.
+    /// trampoline's exec did so too. A process that traces its child is told of either kind: then the list says more.
     fn died_at_exec(&self, pidfd: &OwnedFd) -> bool {
-        let is_first_exec = !self.plan.enters && !self.plan.is_traced();
+        let options = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT | libc::__WCLONE;
         // SAFETY: waitid may be given no siginfo.
-        is_first_exec && unsafe {
-            let options = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT | libc::__WCLONE;
-            libc::waitid(libc::P_PIDFD, pidfd.as_raw_fd().cast_unsigned(), ptr::null_mut(), options) == 0
-        }
+        let is_seen = !self.plan.enters && unsafe { libc::waitid(libc::P_PIDFD, pidfd.as_raw_fd().cast_unsigned(), ptr::null_mut(), options) == 0 };
+        is_seen && exit_signal(pidfd).is_some_and(|signal| signal != libc::SIGCHLD)
     }
 
     pub(super) fn killed(&self, op: usize, pidfd: &OwnedFd) -> Error {
@@ -272,6 +270,16 @@ impl Launch {
 /// since the word was looked at.
 pub(super) fn has_left(block: &Block, word: u32) -> bool {
     word & meet::LEFT != 0 || (word == 0 && block.state.load(Acquire) != state::ENTERING && block.phase.load(Acquire) == 0)
+}
+
+/// The 38th field of its stat file, which counts from behind its name.
+fn exit_signal(pidfd: &OwnedFd) -> Option<i32> {
+    let about = std::fs::read_to_string(format!("/proc/thread-self/fdinfo/{}", pidfd.as_raw_fd())).ok()?;
+    let pid = about.lines().find_map(|line| line.strip_prefix("Pid:"))?.trim();
+    let stat = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
+    let stat = String::from_utf8_lossy(&stat);
+    let (_, rest) = stat.rsplit_once(')')?;
+    rest.split_ascii_whitespace().nth(35)?.parse().ok()
 }
 
 pub(super) fn is_stopped(which: libc::idtype_t, id: libc::id_t) -> bool {
