@@ -347,9 +347,9 @@ impl Launch {
         }
     }
 
-    /// The child has left the host's memory.
-    pub fn reopen_host(&self) {
-        self.closed.lock().unwrap_or_else(PoisonError::into_inner).take();
+    /// The child has left the host's memory. False where that was open.
+    pub fn reopen_host(&self) -> bool {
+        self.closed.lock().unwrap_or_else(PoisonError::into_inner).take().is_some()
     }
 
     /// Whether the child is an init that ends its program's descendants itself, and must not be killed before it has.

@@ -35,6 +35,7 @@ impl Launch {
             match (gate, &self.leaf) {
                 (gate::LISTENER, _) => {
                     let listener = self.take_listener(pidfd.as_raw_fd())
+                        .or_else(|error| if self.opens_for(&error) { self.take_listener(pidfd.as_raw_fd()) } else { Err(error) })
                         .map_err(|error| if self.is_stopped(pidfd.as_raw_fd()) { self.stopped() } else { self.reason(error, pidfd) })?;
                     self.listener = Some(listener);
                     self.socket = None; // of no more use, and a launch may be given up with the child still in it
@@ -42,6 +43,8 @@ impl Launch {
                 (gate::CGROUP, Some(leaf)) => leaf.enter(*pid)?,
                 (gate::LIMITS, Some(leaf)) => self.plan.cgroup.iter().flat_map(|home| &home.late).try_for_each(|setting| leaf.set(setting))?,
                 (gate::JOINED, _) => self.adopt(pid, pidfd)?,
+                (gate::TRACE, _) => at_gate(gate, *pid, pidfd.as_raw_fd())
+                    .or_else(|error| if self.opens_for(&error) { at_gate(gate, *pid, pidfd.as_raw_fd()) } else { Err(error) })?,
                 _ => at_gate(gate, *pid, pidfd.as_raw_fd())?,
             }
             let phase = &self.place.block().phase;
@@ -53,6 +56,12 @@ impl Launch {
                 return Ok(true);
             }
         }
+    }
+
+    /// Whether that refusal was this process's own doing, which is undone: its capabilities may be those of a user namespace
+    /// of its own, and its memory another's.
+    fn opens_for(&self, error: &Error) -> bool {
+        error.errno == libc::EPERM && self.reopen_host()
     }
 
     /// While the child is still on its way to where it needs them.
