@@ -18,6 +18,7 @@ use sandbox_child::plan::{Code, Op, gate as gate_of};
 use std::os::fd::RawFd;
 
 pub use builder::{Arg, Builder};
+use builder::OP_SLOTS;
 
 /// What compiles to ops, and what the child must leave its host's memory for.
 pub enum Part {
@@ -271,7 +272,7 @@ impl Plan {
             ops: Vec::new(),
             texts: Vec::new(),
             data: Vec::new(),
-            slots: Vec::new(),
+            slots: vec![Source::Op; OP_SLOTS.into()],
             argv: 0,
             exec: exec::Program::default(),
             death_signal: death::signal(cmd),

@@ -77,7 +77,7 @@ pub fn exec(cmd: &Cmd, plan: &mut Builder) -> Result<()> {
     };
     let (slot, text) = match &cmd.exec_fd {
         Some(fd) => (plan.slot(Source::Command(fd.as_raw_fd()))?, "execveat of the caller's fd".to_owned()),
-        None => (NONE, format!("execve {}", quoted(&cmd.program))),
+        None => (NONE.into(), format!("execve {}", quoted(&cmd.program))),
     };
     plan.op(Stage::SANDBOX_STAGE_EXEC, 0, Code::Exec, [slot.into(), 0, 0], text);
     Ok(())

@@ -47,7 +47,7 @@ fn text(program: &Program) -> String {
 fn one(plan: &mut Builder, index: usize, program: &Arc<Program>, flags: u64, text: String) -> Result<u8> {
     let fprog = plan.data(&[0; 16]);
     plan.plan().filters.push(Loaded { program: program.clone(), flags, fprog, index });
-    let slot = plan.slot(Source::Op)?;
+    let slot = plan.op_slot()?;
     let args = [Arg::Value(SECCOMP_SET_MODE_FILTER), Arg::Value(flags), Arg::Data(fprog)];
     plan.call(Stage::SANDBOX_STAGE_SECCOMP, index, libc::SYS_seccomp, &args, text).out = slot;
     Ok(slot)

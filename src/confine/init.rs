@@ -38,7 +38,7 @@ pub fn check(cmd: &Cmd) -> Result<()> {
 pub fn open_children(cmd: &Cmd, plan: &mut Builder) -> Result<()> {
     if is_asked(cmd) && !lingers(cmd) && !cmd.has(Ns::SANDBOX_NS_PID) && !cmd.joined.has(Ns::SANDBOX_NS_PID) {
         let path = plan.string(c"/proc/thread-self/children");
-        let slot = plan.slot(Source::Op)?;
+        let slot = plan.op_slot()?;
         plan.children = Some(slot);
         plan.call(Stage::SANDBOX_STAGE_INIT, 0, libc::SYS_openat,
             &[(libc::AT_FDCWD as i64).into(), Arg::Data(path), Arg::Value(libc::O_CLOEXEC as u64)],
@@ -72,7 +72,7 @@ fn held(cmd: &Cmd, plan: &mut Builder) -> Result<u64> {
         // struct flock: type and whence, 16 bits each; then start, length, pid: a shared lock of all of it
         let lock = plan.numbers(&[libc::F_RDLCK as u64, 0, 0, 0]);
         let at = plan.string(path);
-        let slot = plan.slot(Source::Op)?;
+        let slot = plan.op_slot()?;
         let args = [(libc::AT_FDCWD as i64).into(), Arg::Data(at), Arg::Value((libc::O_RDONLY | libc::O_NONBLOCK | libc::O_CLOEXEC) as u64)];
         plan.call(STAGE, index + 1, libc::SYS_openat, &args, format_args!("open {} to lock it", quoted(path))).out = slot;
         let args = [Arg::Slot(slot), Arg::Value(libc::F_OFD_SETLK as u64), Arg::Data(lock)];

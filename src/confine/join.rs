@@ -194,7 +194,7 @@ fn one(cmd: &Cmd, plan: &mut Builder, kind: Ns) -> Result<()> {
     let kind = kind as u64;
     if let Some((index, (_, fd))) = cmd.joined.0.iter().enumerate().find(|(_, (joined, _))| *joined == kind) {
         let slot = plan.slot(Source::Command(fd.as_raw_fd()))?;
-        plan.call(STAGE, index, libc::SYS_setns, &[Arg::Slot(slot), Arg::Value(kind)], format_args!("join the {} namespace", namespace::names(kind)));
+        plan.call(STAGE, index, libc::SYS_setns, &[Arg::Given(slot), Arg::Value(kind)], format_args!("join the {} namespace", namespace::names(kind)));
     }
     Ok(())
 }

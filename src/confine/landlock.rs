@@ -6,7 +6,7 @@ use crate::cmd::{self, Cmd};
 use crate::diagnose;
 use crate::error::{Error, Result, Stage, list, quoted};
 use crate::options::{Opt, sandbox_left_out};
-use crate::plan::{Arg, Builder, Source};
+use crate::plan::{Arg, Builder};
 use nix::errno::Errno;
 use sandbox_child::plan::Code;
 use std::ffi::{CStr, CString};
@@ -270,7 +270,7 @@ pub fn restrict(cmd: &Cmd, plan: &mut Builder) -> Result<()> {
         return Ok(());
     }
     plan.plan().exec.needs_execute = fs != 0;
-    let ruleset = plan.slot(Source::Op)?;
+    let ruleset = plan.op_slot()?;
     let itself = asked.rules.len();
     // struct landlock_ruleset_attr. An older kernel takes the longer one too, where its end is zero.
     let attr = plan.numbers(&[fs, net, scope]);

@@ -267,7 +267,7 @@ fn in_proc<'a>(plan: &Builder, path: &'a CStr) -> (Arg, &'a CStr) {
 
 fn open(plan: &mut Builder, stage: Stage, index: usize, (from, path): (Arg, &CStr), flags: i32) -> Result<u8> {
     let at = plan.string(path);
-    let slot = plan.slot(Source::Op)?;
+    let slot = plan.op_slot()?;
     let args = [from, Arg::Data(at), Arg::Value((flags | libc::O_CLOEXEC) as u64)];
     plan.call(stage, index, libc::SYS_openat, &args, format_args!("open {}", quoted(path))).out = slot;
     Ok(slot)

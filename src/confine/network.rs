@@ -4,7 +4,7 @@ use crate::cmd::Cmd;
 use crate::confine::namespace::Ns;
 use crate::error::{Error, Result, Stage};
 use crate::options::Opt;
-use crate::plan::{Arg, Builder, Source};
+use crate::plan::{Arg, Builder};
 use sandbox_child::plan::Code;
 
 const STAGE: Stage = Stage::SANDBOX_STAGE_NETWORK;
@@ -21,7 +21,7 @@ pub fn loopback(cmd: &Cmd, plan: &mut Builder) -> Result<()> {
     // struct ifreq: 16 bytes of name, then the flags.
     let up = u16::try_from(libc::IFF_UP).unwrap_or(1).to_ne_bytes();
     let request = plan.data(&[b"lo".as_slice(), &[0; 14], &up, &[0; 22]].concat());
-    let socket = plan.slot(Source::Op)?;
+    let socket = plan.op_slot()?;
     let args = [Arg::Value(libc::AF_INET as u64), Arg::Value((libc::SOCK_DGRAM | libc::SOCK_CLOEXEC) as u64), Arg::Value(0)];
     plan.call(STAGE, 0, libc::SYS_socket, &args, "a socket to reach the interface through").out = socket;
     let args = [Arg::Slot(socket), Arg::Value(SIOCSIFFLAGS), Arg::Data(request)];

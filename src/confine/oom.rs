@@ -4,7 +4,7 @@
 use crate::cmd::Cmd;
 use crate::error::{Result, Stage};
 use crate::options::Opt;
-use crate::plan::{Arg, Builder, Source};
+use crate::plan::{Arg, Builder};
 
 pub fn is_asked(cmd: &Cmd) -> bool {
     cmd.options.get(Opt::SANDBOX_OPT_OOM_SCORE_ADJ).is_some()
@@ -23,7 +23,7 @@ pub fn open_late(cmd: &Cmd, plan: &mut Builder) -> Result<()> {
 fn open_here(cmd: &Cmd, plan: &mut Builder) -> Result<()> {
     if is_asked(cmd) {
         let path = plan.string(c"/proc/self/oom_score_adj");
-        let slot = plan.slot(Source::Op)?;
+        let slot = plan.op_slot()?;
         plan.open_file = Some(slot);
         plan.call(Stage::SANDBOX_STAGE_PROCESS, 0, libc::SYS_openat,
             &[(libc::AT_FDCWD as i64).into(), Arg::Data(path), Arg::Value((libc::O_WRONLY | libc::O_CLOEXEC) as u64)],

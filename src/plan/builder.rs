@@ -13,8 +13,10 @@ pub enum Arg {
     Value(u64),
     /// Data of the plan's, by its offset.
     Data(u32),
-    /// The fd in a slot.
+    /// The fd in a slot: an earlier op's result.
     Slot(u8),
+    /// The same, of one that the child was given.
+    Given(u16),
 }
 
 impl From<i64> for Arg {
@@ -35,9 +37,13 @@ unsafe impl Number for u32 {}
 // SAFETY: as above.
 unsafe impl Number for i32 {}
 
+/// Filters may be 32.
+pub const OP_SLOTS: u8 = 48;
+
 pub struct Builder {
     plan: Plan,
     before_border: bool,
+    op_slots: u8,
     /// The slot of a file that one part opens and a later one uses.
     pub open_file: Option<u8>,
     /// The slot of the list of the init's children.
@@ -53,7 +59,7 @@ pub struct Builder {
 impl Builder {
     pub(super) fn new(plan: Plan) -> Builder {
         let before_border = plan.role != Role::Run;
-        Builder { plan, before_border, open_file: None, children: None, time: None, proc: None, offsets: None }
+        Builder { plan, before_border, op_slots: 0, open_file: None, children: None, time: None, proc: None, offsets: None }
     }
 
     pub(super) fn into_plan(self) -> Plan {
@@ -112,6 +118,7 @@ impl Builder {
                 Arg::Value(value) => (kind::VALUE, value),
                 Arg::Data(offset) => (kind::OFFSET, offset.into()),
                 Arg::Slot(slot) => (kind::SLOT, slot.into()),
+                Arg::Given(slot) => (kind::SLOT, slot.into()),
             };
         }
         op
@@ -151,16 +158,28 @@ impl Builder {
     }
 
     /// The slot of `source`, made where there is none yet.
-    pub fn slot(&mut self, source: Source) -> Result<u8> {
+    pub fn slot(&mut self, source: Source) -> Result<u16> {
         let slots = &mut self.plan.slots;
-        let position = match slots.iter().position(|slot| *slot == source && source != Source::Op) {
-            Some(position) => position,
-            None => {
-                slots.push(source);
-                slots.len() - 1
-            }
-        };
-        u8::try_from(position).ok().filter(|slot| *slot != NONE).ok_or_else(|| Error::setup(libc::E2BIG, "more than 254 fds"))
+        if slots.len() == usize::from(NONE) {
+            slots.push(Source::Op); // whose number says that there is none
+        }
+        let position = slots.iter().position(|slot| *slot == source).unwrap_or_else(|| {
+            slots.push(source);
+            slots.len() - 1
+        });
+        u16::try_from(position).map_err(|_| Error::setup(libc::E2BIG, "more fds than a plan has slots"))
+    }
+
+    /// One for the result of an op, which has a byte to name it: the first are theirs, however many others there are.
+    pub fn op_slot(&mut self) -> Result<u8> {
+        if self.op_slots < OP_SLOTS {
+            self.op_slots += 1;
+            return Ok(self.op_slots - 1);
+        }
+        let slots = &mut self.plan.slots;
+        slots.push(Source::Op);
+        let slot = u8::try_from(slots.len() - 1).ok().filter(|slot| *slot != NONE);
+        slot.ok_or_else(|| Error::setup(libc::E2BIG, "more steps that open something than a plan has slots for"))
     }
 
     pub(super) fn border(&mut self, closes: bool) -> Result<()> {

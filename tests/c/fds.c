@@ -219,3 +219,27 @@ TEST(high, "a target above every number in use works, one above RLIMIT_NOFILE is
     CHECK_ERROR(result.result, result.error, EBADF, SANDBOX_STAGE_FD, 1, "passed in");
     close(file);
 }
+
+TEST(large_fan_out, "one fd becomes four hundred, by every way, and each works") {
+    struct rlimit limit;
+    CHECK_EQ(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    if (limit.rlim_cur < 1024) SKIP("RLIMIT_NOFILE is %llu", (unsigned long long)limit.rlim_cur);
+    for (int way = 0; way < 3; way++) {
+        static char wanted[8000];
+        size_t at = (size_t)snprintf(wanted, sizeof wanted, "0 1 2 ");
+        sandbox_cmd *cmd = victim("report", "fds", NULL);
+        if (way == 1) sandbox_cmd_set(cmd, SANDBOX_OPT_OOM_SCORE_ADJ, 900);
+        if (way == 2) sandbox_cmd_set(cmd, SANDBOX_OPT_INIT, 1);
+        for (int i = 0; i < 400; i++) {
+            CHECK_EQ(sandbox_cmd_pass_fd(cmd, 2, 10 + i), 0);
+            at += (size_t)snprintf(wanted + at, sizeof wanted - at, "%d ", 10 + i);
+        }
+        sandbox_filter *filter = sandbox_filter_new(SANDBOX_ACT_ALLOW);
+        CHECK_EQ(sandbox_filter_rule(filter, SANDBOX_ACT_ERRNO(EDOM), "swapoff", NULL, 0), 0);
+        for (int i = 0; i < 32; i++) CHECK_EQ(sandbox_cmd_filter(cmd, filter), 0);
+        sandbox_filter_free(filter);
+        struct run result;
+        run_well(cmd, &result);
+        CHECK_STR(value(&result, "fds"), wanted);
+    }
+}
