@@ -44,7 +44,7 @@ BAD(oom_low, SET(OOM_SCORE_ADJ, -1001))
 BAD(group_high, SET(PROCESS_GROUP, 1LL << 31))
 BAD(affinity_none, SET(CPU_AFFINITY, 0))
 BAD(speculation_4, SET(SPECULATION, 4))
-BAD(securebits_256, SET(SECUREBITS, 256))
+BAD(securebits_4096, SET(SECUREBITS, 4096))
 BAD(cpus_null, sandbox_cmd_cpus(cmd, NULL, 1))
 BAD(cpus_none, sandbox_cmd_cpus(cmd, &(uint64_t){1}, 0))
 BAD(cpus_many, sandbox_cmd_cpus(cmd, &(uint64_t){1}, 129))
@@ -92,7 +92,7 @@ static const struct bad setters[] = {
     {"group 2^31", group_high, EINVAL, SETUP, 0, "PROCESS_GROUP"},
     {"no CPU", affinity_none, EINVAL, SETUP, 0, "CPU_AFFINITY"},
     {"speculation 4", speculation_4, EINVAL, SETUP, 0, "SPECULATION"},
-    {"securebits 256", securebits_256, EINVAL, SETUP, 0, "SECUREBITS"},
+    {"securebits 4096", securebits_4096, EINVAL, SETUP, 0, "SECUREBITS"},
     {"CPUs NULL", cpus_null, EFAULT, SETUP, 0, "CPU"},
     {"0 words of CPUs", cpus_none, EINVAL, SETUP, 0, "0 words"},
     {"129 words of CPUs", cpus_many, EINVAL, SETUP, 0, "129 words"},

@@ -182,11 +182,11 @@ TEST(pauses, "SIGSTOP through the handle stops the program, not its init: it goe
         CHECK(state_of(sandbox_child_pid(child)) != 'T');
         CHECK_EQ(write(fds_of(child).stdin_fd, "line\n", 5), 5);
         CHECK_EQ(sandbox_child_wait(child, 100, &status, sizeof status), -ETIMEDOUT);
-        for (int i = 0; i < 40 && !(way & 1); i++) { /* the last one counts, however they meet in the init */
-            CHECK_EQ(sandbox_child_kill(child, SIGSTOP), 0);
-            CHECK_EQ(sandbox_child_kill(child, SIGCONT), 0);
+        for (int i = 0; i < 80 && !(way & 1); i++) { /* the last one counts, however they meet in the init */
+            int sent = sandbox_child_kill(child, i & 1 ? SIGCONT : SIGSTOP);
+            CHECK(sent == 0 || sent == -ESRCH); /* it ends as soon as it can */
         }
-        CHECK_EQ(sandbox_child_kill(child, way & 1 ? SIGKILL : SIGCONT), 0);
+        if (way & 1) CHECK_EQ(sandbox_child_kill(child, SIGKILL), 0);
         CHECK_EQ(sandbox_child_wait(child, 20000, &status, sizeof status), 0);
         if (way & 1) CHECK(status.kind == SANDBOX_SIGNALED && status.code == SIGKILL);
         else CHECK(status.kind == SANDBOX_EXITED && status.code == 7);
