@@ -405,7 +405,8 @@ int sandbox_filter_rule(struct sandbox_filter *filter,
 int sandbox_filter_deny(struct sandbox_filter *filter, uint64_t what);
 int sandbox_filter_deny_ioctl(struct sandbox_filter *filter, uint32_t request);
 int sandbox_filter_deny_setsockopt(struct sandbox_filter *filter, uint32_t level, uint32_t option);
-int sandbox_filter_arch(struct sandbox_filter *filter, const char *arch);
+int sandbox_filter_arch(struct sandbox_filter *filter,
+                        const char *arch);
 int sandbox_filter_flags(struct sandbox_filter *filter, uint64_t flags);
 int sandbox_filter_policy(struct sandbox_filter *filter,
                           const char *text,
@@ -418,7 +419,9 @@ int sandbox_filter_oci(struct sandbox_filter *filter,
                        size_t length,
                        struct sandbox_error *error);
 int sandbox_filter_oci_capabilities(struct sandbox_filter *filter, uint64_t capabilities);
-int sandbox_filter_bpf(struct sandbox_filter *filter, const void *instructions, size_t count);
+int sandbox_filter_bpf(struct sandbox_filter *filter,
+                       const void *instructions,
+                       size_t count);
 int sandbox_filter_simulate(const struct sandbox_filter *filter,
                             const struct sandbox_syscall *call,
                             uint32_t *action);
