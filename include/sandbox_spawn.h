@@ -1407,8 +1407,8 @@ int sandbox_child_take_fd(struct sandbox_child *child,
  * @param status      Filled up to `size` bytes; NULL where `size` is 0.
  * @param size        sizeof(sandbox_status) as the caller knows it.
  * @return 0; -ETIMEDOUT: it still runs; -ECHILD: it has ended, but the host ignores SIGCHLD or another waitpid took the
- *         status, and this kernel (before Linux 6.15) can't tell it again; -EINVAL: a timeout below -1, or a size above
- *         4096; -EFAULT.
+ *         status, and this kernel (before Linux 6.15) can't tell it again; the errno that sandbox_child_wait_exec tells,
+ *         where a notified exec failed; -EINVAL: a timeout below -1, or a size above 4096; -EFAULT.
  */
 int sandbox_child_wait(struct sandbox_child *child,
                        int64_t timeout_ms,
@@ -1421,7 +1421,8 @@ int sandbox_child_wait(struct sandbox_child *child,
  *
  * @param timeout_ms  In milliseconds; -1: for ever; 0: only look.
  * @return 0; -ETIMEDOUT: not yet; else the errno of the exec that failed, as sandbox_spawn would have returned it:
- *         sandbox_child_wait then returns the same; -EFAULT: NULL; -EINVAL: a timeout below -1.
+ *         sandbox_child_wait then returns the same; -ECANCELED: the child was killed while its exec waited for an
+ *         answer; -EFAULT: NULL; -EINVAL: a timeout below -1.
  */
 int sandbox_child_wait_exec(struct sandbox_child *child,
                             int64_t timeout_ms,
