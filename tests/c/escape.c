@@ -265,6 +265,17 @@ static void *spawner(void *unused) {
     return unused;
 }
 
+/* A child whose exec waits for an answer: it is in the host's memory until it has one. */
+static sandbox_child *waiting_at_exec(void) {
+    sandbox_filter *filter = sandbox_filter_new(SANDBOX_ACT_ALLOW);
+    sandbox_filter_rule(filter, SANDBOX_ACT_NOTIFY, "execve", NULL, 0);
+    sandbox_cmd *cmd = victim("act", "exit", "0", NULL);
+    sandbox_cmd_filter(cmd, filter), sandbox_filter_free(filter);
+    sandbox_child *child = spawned(cmd);
+    sandbox_cmd_free(cmd);
+    return child;
+}
+
 TEST(reopened, "a host with capabilities is as dumpable after its spawns as before, however many at once, failed and held ones too") {
     pthread_t threads[8];
     for (int i = 0; i < 8; i++) CHECK_EQ(pthread_create(&threads[i], NULL, spawner, NULL), 0);
@@ -273,13 +284,7 @@ TEST(reopened, "a host with capabilities is as dumpable after its spawns as befo
     run(sandbox_cmd_new("/not/there"), &result);
     CHECK_EQ(result.result, -ENOENT);
     CHECK_EQ(prctl(PR_GET_DUMPABLE), 1);
-    /* An exec that waits for an answer: the child is in the host's memory until it has one. */
-    sandbox_filter *filter = sandbox_filter_new(SANDBOX_ACT_ALLOW);
-    sandbox_filter_rule(filter, SANDBOX_ACT_NOTIFY, "execve", NULL, 0);
-    sandbox_cmd *cmd = victim("act", "exit", "0", NULL);
-    sandbox_cmd_filter(cmd, filter), sandbox_filter_free(filter);
-    sandbox_child *child = spawned(cmd);
-    sandbox_cmd_free(cmd);
+    sandbox_child *child = waiting_at_exec();
     CHECK_EQ(prctl(PR_GET_DUMPABLE), !has_cap(19));
     sandbox_child_free(child);
     CHECK_EQ(prctl(PR_GET_DUMPABLE), 1);
@@ -292,12 +297,7 @@ TEST(reopened, "a host with capabilities is as dumpable after its spawns as befo
 
 TEST(given_up, "a host that gives up its user while a child is in its memory stays as closed as the kernel made it") {
     if (!has_cap(19) || !has_cap(7) || !has_cap(1)) SKIP("it takes root to give that up");
-    sandbox_filter *filter = sandbox_filter_new(SANDBOX_ACT_ALLOW);
-    sandbox_filter_rule(filter, SANDBOX_ACT_NOTIFY, "execve", NULL, 0);
-    sandbox_cmd *cmd = victim("act", "exit", "0", NULL);
-    sandbox_cmd_filter(cmd, filter), sandbox_filter_free(filter);
-    sandbox_child *child = spawned(cmd);
-    sandbox_cmd_free(cmd);
+    sandbox_child *child = waiting_at_exec();
     CHECK_EQ(kill(sandbox_child_pid(child), SIGKILL), 0);
     CHECK_EQ(setresuid(4321, 4321, 4321), 0);
     CHECK_EQ(sandbox_child_wait_exec(child, 20000, NULL), -ECANCELED);
